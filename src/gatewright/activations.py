@@ -1,0 +1,158 @@
+"""Every activation with its derivative, by name.
+
+A formula is a pair: `forward(x) -> y` and `backward(x, y, dy) -> dx`, elementwise on arrays of any shape (softmax: along
+the last axis). The pairs marked analytic also hold for complex x, which is what the complex-step gradient check needs:
+so sigmoid is written with tanh, and nothing there takes an absolute value. All are silent and right for |x| up to 1e4.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from gatewright.arrays import Array
+from gatewright.errors import OptionError, one_of
+
+
+class Formula(NamedTuple):
+    """One activation: its pair, the defaults of alpha and beta (None: it takes none), and whether it is analytic."""
+
+    forward: Callable[..., Array]
+    backward: Callable[..., Array]
+    analytic: bool
+    alpha: float | None = None
+    beta: float | None = None
+
+
+def _positive(x: Array) -> Array:
+    """max(x, 0), decided by the real part, so that it is locally analytic."""
+    return np.where(x.real > 0, x, 0)
+
+
+def _sigmoid(x: Array) -> Array:
+    # Equal to 1 / (1 + exp(-x)), but never overflows and stays analytic.
+    return 0.5 * (1 + np.tanh(0.5 * x))
+
+
+def _softplus(x: Array) -> Array:
+    # log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)), with -|x| written as x - 2 max(x, 0).
+    m = _positive(x)
+    return m + np.log1p(np.exp(x - 2 * m))
+
+
+def _softmax(x: Array) -> Array:
+    e = np.exp(x - x.real.max(axis=-1, keepdims=True, initial=-np.inf))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def _normal_cdf(x: Array) -> Array:
+    # NumPy has no erfc; the standard library's is right in the tails too, at about 0.1 µs an element.
+    tails = np.frompyfunc(lambda v: 0.5 * math.erfc(-v * math.sqrt(0.5)), 1, 1)
+    return np.asarray(tails(np.asarray(x, dtype=float)), dtype=x.dtype)
+
+
+def _normal_pdf(x: Array) -> Array:
+    return np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
+
+
+def _d_gelu(x: Array, y: Array, dy: Array) -> Array:
+    return dy * (_normal_cdf(x) + x * _normal_pdf(x))
+
+
+def _d_silu(x: Array, y: Array, dy: Array) -> Array:
+    s = _sigmoid(x)
+    return dy * (s + y * (1 - s))
+
+
+def _d_softmax(x: Array, y: Array, dy: Array) -> Array:
+    return y * (dy - (dy * y).sum(axis=-1, keepdims=True))
+
+
+def _elu(x: Array, alpha: float) -> Array:
+    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+
+
+FORMULAS: dict[str, Formula] = {
+    "linear": Formula(lambda x: x.copy(), lambda x, y, dy: dy.copy(), True),
+    "tanh": Formula(np.tanh, lambda x, y, dy: dy * (1 - y * y), True),
+    "sigmoid": Formula(_sigmoid, lambda x, y, dy: dy * y * (1 - y), True),
+    "softplus": Formula(_softplus, lambda x, y, dy: dy * _sigmoid(x), True),
+    "silu": Formula(lambda x: x * _sigmoid(x), _d_silu, True),
+    "softmax": Formula(_softmax, _d_softmax, True),
+    "relu": Formula(lambda x: np.maximum(x, 0), lambda x, y, dy: dy * (x > 0), False),
+    # relu6(x + 3) / 6, as in Keras 3 and PyTorch; Keras 2 and ONNX mean alpha=0.2.
+    "hard_sigmoid": Formula(
+        lambda x, alpha, beta: np.clip(alpha * x + beta, 0, 1),
+        lambda x, y, dy, alpha, beta: dy * alpha * ((y > 0) & (y < 1)),
+        False, 1 / 6, 0.5,
+    ),
+    "softsign": Formula(lambda x: x / (1 + np.abs(x)), lambda x, y, dy: dy * (1 - np.abs(y)) ** 2, False),
+    "elu": Formula(_elu, lambda x, y, dy, alpha: dy * np.where(x > 0, 1, y + alpha), False, 1.0),
+    # The slope is Keras' 0.2; PyTorch and ONNX have 0.01.
+    "leaky_relu": Formula(
+        lambda x, alpha: np.where(x > 0, x, alpha * x), lambda x, y, dy, alpha: dy * np.where(x > 0, 1, alpha), False, 0.2
+    ),
+    # The exact one (Hendrycks & Gimpel 2016), not the tanh approximation.
+    "gelu": Formula(lambda x: x * _normal_cdf(x), _d_gelu, False),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, repr=False)
+class Activation:
+    """An activation by name, with its parameters where it has any: `gw.Activation("leaky_relu", 0.01)`.
+
+    `forward(x) -> y` and `backward(x, y, dy) -> dx` take and give arrays of one shape, elementwise (softmax: along the last
+    axis). Raises OptionError for an unknown name, or for an alpha or beta that the formula does not take.
+    """
+
+    name: str
+    alpha: float | None = None
+    beta: float | None = None
+    forward: Callable[[Array], Array] = field(init=False, compare=False)  # y = f(x)
+    backward: Callable[[Array, Array, Array], Array] = field(init=False, compare=False)  # dx = dy f'(x), from x, y, dy
+
+    def __post_init__(self) -> None:
+        if self.name not in FORMULAS:
+            raise one_of("activation", self.name, (*FORMULAS, None))
+        formula, constants = FORMULAS[self.name], {}
+        for key in ("alpha", "beta"):
+            default, got = getattr(formula, key), getattr(self, key)
+            if got is not None and default is None:
+                raise OptionError(f"activation {self.name!r} takes no {key}; got {got!r}")
+            if default is not None:
+                constants[key] = default if got is None else float(got)
+        # Looked up once, here: a cell calls them at every step.
+        pair = (partial(f, **constants) if constants else f for f in (formula.forward, formula.backward))
+        for key, value in {**constants, **dict(zip(("forward", "backward"), pair, strict=True))}.items():
+            object.__setattr__(self, key, value)
+
+    @property
+    def analytic(self) -> bool:
+        """Whether the formula also holds for complex x."""
+        return FORMULAS[self.name].analytic
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Activation, (self.name, self.alpha, self.beta)
+
+    def __repr__(self) -> str:
+        formula = FORMULAS[self.name]
+        if (self.alpha, self.beta) == (formula.alpha, formula.beta):
+            return repr(self.name)
+        return f"Activation({', '.join(repr(v) for v in (self.name, self.alpha, self.beta) if v is not None)})"
+
+
+ActivationLike: TypeAlias = str | Activation | None
+
+
+def get(spec: ActivationLike) -> Activation:
+    """The Activation that `spec` names: a name, an Activation, or None for linear (as in Keras)."""
+    if isinstance(spec, Activation):
+        return spec
+    if spec is None:
+        return Activation("linear")
+    if not isinstance(spec, str):
+        raise one_of("activation", spec, (*FORMULAS, None))
+    return Activation(spec)

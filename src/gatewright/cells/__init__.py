@@ -1,0 +1,15 @@
+"""The mathematics: one file a cell, forward above backward, in plain NumPy.
+
+Every cell is a module with the same names. `Weights` are its arrays (an absent one is None), `State` is what goes from step
+to step, `Options` are its choices. Both functions work on a dense rectangle, time major, forward in time:
+
+    forward(x, weights, state, options) -> Cache
+    backward(cache, weights, options, dsteps, dstate) -> Gradients
+
+`dsteps` is a State of gradients `(T, B, H)` of the states after every step (None where nothing used them), `dstate` a State
+of gradients `(B, H)` of the final state. `cache.states` is a State of `(T + 1, B, H)`, the initial one first.
+"""
+
+from gatewright.cells import gru, lstm, rnn
+
+__all__ = ["gru", "lstm", "rnn"]

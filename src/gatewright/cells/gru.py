@@ -1,0 +1,117 @@
+"""The gated recurrent unit (Cho et al. 2014), forward and backward, with the reset gate after or before the product.
+
+    z, r   = sigma(x[t] W_ + h[t] U_ + b_)               update and reset gate
+    n      = act(x[t] Wn + bn' + r * (h[t] Un + bn))     candidate, reset_after=True (as cuDNN, PyTorch and Keras do it)
+    n      = act(x[t] Wn + bn' + (r * h[t]) Un)          candidate, reset_after=False (the paper's)
+    h[t+1] = z * h[t] + (1 - z) * n                      hidden state
+
+T steps, B rows, F features, H hidden units; h[t] is the state before step t, h[t+1] the one after it. The columns of the
+weights hold the gates in the order z r n; bn' is the n block of b. The pre-activations are called `a` here, since z is a gate.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from gatewright.activations import Activation
+from gatewright.arrays import Array, blocks, rows
+
+GATES = "zrn"
+
+
+class Weights(NamedTuple):
+    W: Array  # (F, 3H) input kernel
+    U: Array  # (H, 3H) recurrent kernel
+    b: Array | None = None  # (3H,) bias
+    bn: Array | None = None  # (H,) recurrent bias of n, with reset_after only
+
+
+class State(NamedTuple):
+    h: Array  # (B, H) hidden state
+
+
+class Options(NamedTuple):
+    activation: Activation = Activation("tanh")
+    recurrent_activation: Activation = Activation("sigmoid")
+    reset_after: bool = True
+
+
+class Cache(NamedTuple):
+    x: Array  # (T, B, F) input
+    a: Array  # (T, B, 3H) pre-activations
+    gates: Array  # (T, B, 3H) z r n
+    m: Array  # (T, B, H) what r was multiplied into: h Un + bn (reset_after), or the product r * h
+    h: Array  # (T + 1, B, H) hidden states
+
+    @property
+    def states(self) -> State:
+        return State(self.h)
+
+
+class Gradients(NamedTuple):
+    x: Array  # (T, B, F)
+    weights: Weights
+    state: State  # of the initial state
+
+
+def forward(x: Array, weights: Weights, state: State, options: Options) -> Cache:
+    """All T steps of x (T, B, F) from `state`; the states after every step are in the cache."""
+    W, U, b, bn = weights
+    act, sigma = options.activation.forward, options.recurrent_activation.forward
+    (T, B, _), H = x.shape, len(U)
+    a = (rows(x) @ W).reshape(T, B, 3 * H)  # the input's part of every step, in one product
+    if b is not None:
+        a += b
+    gates, m, h = np.empty_like(a), np.empty((T, B, H), a.dtype), np.empty((T + 1, B, H), a.dtype)
+    h[0] = state.h
+    azr, an = a[..., : 2 * H], a[..., 2 * H :]
+    zr, (z, r, n) = gates[..., : 2 * H], blocks(gates, 3)
+    Uzr, Un = U[:, : 2 * H], U[:, 2 * H :]
+    for t in range(T):
+        u = h[t] @ (U if options.reset_after else Uzr)
+        azr[t] += u[:, : 2 * H]
+        zr[t] = sigma(azr[t])
+        if options.reset_after:
+            m[t] = u[:, 2 * H :] if bn is None else u[:, 2 * H :] + bn
+            an[t] += r[t] * m[t]
+        else:
+            m[t] = r[t] * h[t]
+            an[t] += m[t] @ Un
+        n[t] = act(an[t])
+        h[t + 1] = z[t] * h[t] + (1 - z[t]) * n[t]
+    return Cache(x, a, gates, m, h)
+
+
+def backward(cache: Cache, weights: Weights, options: Options, dsteps: State, dstate: State) -> Gradients:
+    """Back-propagation through time: undoes the lines of `forward`, last to first."""
+    W, U, b, bn = weights
+    x, a, gates, m, h = cache
+    d_act, d_sigma = options.activation.backward, options.recurrent_activation.backward
+    H, after = len(U), options.reset_after
+    az, ar, an = blocks(a, 3)
+    z, r, n = blocks(gates, 3)
+    da, du = np.empty_like(a), np.empty_like(a)  # du: of the products with U
+    (daz, dar, dan), dun = blocks(da, 3), du[..., 2 * H :]
+    dh = dstate.h
+    for t in reversed(range(len(a))):
+        dh = dh + dsteps.h[t]  # h[t+1] was an output and went on to step t+1
+        dz, dn = dh * (h[t] - n[t]), dh * (1 - z[t])  # h[t+1] = z[t] * h[t] + (1 - z[t]) * n[t]
+        dh = dh * z[t]
+        dan[t] = d_act(an[t], n[t], dn)  # n[t] = act(an[t])
+        if after:
+            dr, dun[t] = dan[t] * m[t], dan[t] * r[t]  # an[t] += r[t] * m[t]; m[t] = un + bn
+        else:
+            dun[t] = dan[t]  # an[t] += m[t] @ Un
+            dm = dun[t] @ U[:, 2 * H :].T
+            dr = dm * h[t]  # m[t] = r[t] * h[t]
+            dh += dm * r[t]
+        daz[t], dar[t] = d_sigma(az[t], z[t], dz), d_sigma(ar[t], r[t], dr)  # zr[t] = sigma(azr[t])
+        du[t, :, : 2 * H] = da[t, :, : 2 * H]  # azr[t] += u[:, :2H]
+        dh += du[t] @ U.T if after else du[t, :, : 2 * H] @ U[:, : 2 * H].T  # u = h[t] @ U
+    da_rows, du_rows, h_rows = rows(da), rows(du), rows(h[:-1])
+    if after:
+        dU = h_rows.T @ du_rows
+    else:
+        dU = np.concatenate([h_rows.T @ du_rows[:, : 2 * H], rows(m).T @ du_rows[:, 2 * H :]], axis=1)
+    db, dbn = (None if v is None else d.sum(axis=0) for v, d in ((b, da_rows), (bn, du_rows[:, 2 * H :])))
+    return Gradients((da_rows @ W.T).reshape(x.shape), Weights(rows(x).T @ da_rows, dU, db, dbn), State(dh))

@@ -1,0 +1,103 @@
+"""The long short-term memory (Hochreiter & Schmidhuber 1997, forget gate of Gers et al. 2000), forward and backward.
+
+    i, f, o = sigma(x[t] W_ + h[t] U_ + b_)     input, forget and output gate
+    g       = act  (x[t] Wg + h[t] Ug + bg)     candidate
+    c[t+1]  = f * c[t] + i * g                  cell state
+    h[t+1]  = o * act(c[t+1])                   hidden state
+
+T steps, B rows, F features, H hidden units; h[t] is the state before step t, h[t+1] the one after it. The columns of the
+weights hold the gates in the order i f g o.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from gatewright.activations import Activation
+from gatewright.arrays import Array, blocks, rows
+
+GATES = "ifgo"
+
+
+class Weights(NamedTuple):
+    W: Array  # (F, 4H) input kernel
+    U: Array  # (H, 4H) recurrent kernel
+    b: Array | None = None  # (4H,) bias
+
+
+class State(NamedTuple):
+    h: Array  # (B, H) hidden state
+    c: Array  # (B, H) cell state
+
+
+class Options(NamedTuple):
+    activation: Activation = Activation("tanh")
+    recurrent_activation: Activation = Activation("sigmoid")
+
+
+class Cache(NamedTuple):
+    x: Array  # (T, B, F) input
+    z: Array  # (T, B, 4H) pre-activations
+    gates: Array  # (T, B, 4H) i f g o
+    c: Array  # (T + 1, B, H) cell states
+    s: Array  # (T, B, H) act(c[t+1])
+    h: Array  # (T + 1, B, H) hidden states
+
+    @property
+    def states(self) -> State:
+        return State(self.h, self.c)
+
+
+class Gradients(NamedTuple):
+    x: Array  # (T, B, F)
+    weights: Weights
+    state: State  # of the initial state
+
+
+def forward(x: Array, weights: Weights, state: State, options: Options) -> Cache:
+    """All T steps of x (T, B, F) from `state`; the states after every step are in the cache."""
+    W, U, b = weights
+    act, sigma = options.activation.forward, options.recurrent_activation.forward
+    T, B, _ = x.shape
+    z = (rows(x) @ W).reshape(T, B, -1)  # the input's part of every step, in one product
+    if b is not None:
+        z += b
+    gates, s = np.empty_like(z), np.empty((T, *state.c.shape), z.dtype)
+    c, h = (np.empty((T + 1, *first.shape), z.dtype) for first in (state.c, state.h))
+    c[0], h[0] = state.c, state.h
+    zi, zf, zg, zo = blocks(z, 4)
+    i, f, g, o = blocks(gates, 4)
+    for t in range(T):
+        z[t] += h[t] @ U
+        i[t], f[t], o[t] = sigma(zi[t]), sigma(zf[t]), sigma(zo[t])
+        g[t] = act(zg[t])
+        c[t + 1] = f[t] * c[t] + i[t] * g[t]
+        s[t] = act(c[t + 1])
+        h[t + 1] = o[t] * s[t]
+    return Cache(x, z, gates, c, s, h)
+
+
+def backward(cache: Cache, weights: Weights, options: Options, dsteps: State, dstate: State) -> Gradients:
+    """Back-propagation through time: undoes the lines of `forward`, last to first."""
+    W, U, b = weights
+    x, z, gates, c, s, h = cache
+    d_act, d_sigma = options.activation.backward, options.recurrent_activation.backward
+    zi, zf, zg, zo = blocks(z, 4)
+    i, f, g, o = blocks(gates, 4)
+    dz = np.empty_like(z)
+    dzi, dzf, dzg, dzo = blocks(dz, 4)
+    dh, dc = dstate
+    for t in reversed(range(len(z))):
+        dh = dh + dsteps.h[t]  # h[t+1] was an output and went on to step t+1
+        ds, do = dh * o[t], dh * s[t]  # h[t+1] = o[t] * s[t]
+        dc = dc + d_act(c[t + 1], s[t], ds)  # s[t] = act(c[t+1]); and c[t+1] went on to step t+1
+        if dsteps.c is not None:
+            dc = dc + dsteps.c[t]  # … and was an output, where the caller asked for the cell states
+        di, df, dg = dc * g[t], dc * c[t], dc * i[t]  # c[t+1] = f[t] * c[t] + i[t] * g[t]
+        dc = dc * f[t]
+        dzg[t] = d_act(zg[t], g[t], dg)  # g[t] = act(zg[t])
+        dzi[t], dzf[t], dzo[t] = d_sigma(zi[t], i[t], di), d_sigma(zf[t], f[t], df), d_sigma(zo[t], o[t], do)
+        dh = dz[t] @ U.T  # z[t] += h[t] @ U
+    dz_rows = rows(dz)
+    dweights = Weights(rows(x).T @ dz_rows, rows(h[:-1]).T @ dz_rows, None if b is None else dz_rows.sum(axis=0))
+    return Gradients((dz_rows @ W.T).reshape(x.shape), dweights, State(dh, dc))

@@ -1,0 +1,77 @@
+"""The simple recurrent network (Elman 1990), forward and backward.
+
+    h[t+1] = act(x[t] W + h[t] U + b)
+
+T steps, B rows, F features, H hidden units; h[t] is the state before step t, h[t+1] the one after it.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from gatewright.activations import Activation
+from gatewright.arrays import Array, rows
+
+GATES = "h"
+
+
+class Weights(NamedTuple):
+    W: Array  # (F, H) input kernel
+    U: Array  # (H, H) recurrent kernel
+    b: Array | None = None  # (H,) bias
+
+
+class State(NamedTuple):
+    h: Array  # (B, H) hidden state
+
+
+class Options(NamedTuple):
+    activation: Activation = Activation("tanh")
+
+
+class Cache(NamedTuple):
+    x: Array  # (T, B, F) input
+    z: Array  # (T, B, H) pre-activations
+    h: Array  # (T + 1, B, H) hidden states
+
+    @property
+    def states(self) -> State:
+        return State(self.h)
+
+
+class Gradients(NamedTuple):
+    x: Array  # (T, B, F)
+    weights: Weights
+    state: State  # of the initial state
+
+
+def forward(x: Array, weights: Weights, state: State, options: Options) -> Cache:
+    """All T steps of x (T, B, F) from `state`; the states after every step are in the cache."""
+    W, U, b = weights
+    act = options.activation.forward
+    T, B, _ = x.shape
+    z = (rows(x) @ W).reshape(T, B, -1)  # the input's part of every step, in one product
+    if b is not None:
+        z += b
+    h = np.empty((T + 1, *state.h.shape), z.dtype)
+    h[0] = state.h
+    for t in range(T):
+        z[t] += h[t] @ U
+        h[t + 1] = act(z[t])
+    return Cache(x, z, h)
+
+
+def backward(cache: Cache, weights: Weights, options: Options, dsteps: State, dstate: State) -> Gradients:
+    """Back-propagation through time (Werbos 1990): undoes the lines of `forward`, last to first."""
+    W, U, b = weights
+    x, z, h = cache
+    d_act = options.activation.backward
+    dz = np.empty_like(z)
+    dh = dstate.h
+    for t in reversed(range(len(z))):
+        dh = dh + dsteps.h[t]  # h[t+1] was an output and went on to step t+1
+        dz[t] = d_act(z[t], h[t + 1], dh)  # h[t+1] = act(z[t])
+        dh = dz[t] @ U.T  # z[t] += h[t] @ U
+    dz_rows = rows(dz)
+    dweights = Weights(rows(x).T @ dz_rows, rows(h[:-1]).T @ dz_rows, None if b is None else dz_rows.sum(axis=0))
+    return Gradients((dz_rows @ W.T).reshape(x.shape), dweights, State(dh))

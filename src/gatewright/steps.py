@@ -1,0 +1,191 @@
+"""Which steps are live: lengths, masks and fresh starts, and the one mechanism that turns them into dense scans.
+
+A *segment* is what a recurrent scan runs over without a break: the live steps of one row from one start to the next. Segments
+do not depend on each other, so each becomes a row of its own, its dead steps squeezed out. Sorted by length, longest first,
+they form a staircase that a few dense rectangles cover, each taking over the state where the one before it stopped.
+Lengths, holes, starts and reversal are thus a permutation of the data; no cell ever sees a mask.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gatewright.arrays import Array
+from gatewright.errors import DataError, ShapeError
+
+
+class Steps(NamedTuple):
+    """The live steps of a batch of `B` rows and `T` steps; None says nothing.
+
+    A step is live if it stands before its row's length and its mask is True.
+    """
+
+    lengths: Array | None = None  # (B,) int: steps at and after a row's length are dead
+    mask: Array | None = None  # (B, T) bool: True = live
+    starts: Array | None = None  # (B, T) bool: True = a new sequence begins here, from a fresh state
+
+    def live(self, batch: int, time: int) -> Array:
+        """(B, T) bool: the live steps."""
+        live = np.ones((batch, time), bool)
+        if self.lengths is not None:
+            live &= np.arange(time) < self.lengths[:, None]
+        if self.mask is not None:
+            live &= self.mask
+        return live
+
+    def rows(self, index: Any) -> "Steps":
+        """The steps of the rows that `index` (an index, slice or index array of the batch axis) picks."""
+        return Steps(*(None if array is None else array[index] for array in self))
+
+    def window(self, start: int, stop: int) -> "Steps":
+        """The steps from time `start` to `stop`."""
+        lengths = None if self.lengths is None else np.clip(self.lengths - start, 0, stop - start)
+        mask, starts = (None if array is None else array[:, start:stop] for array in (self.mask, self.starts))
+        return Steps(lengths, mask, starts)
+
+
+def live_or_none(steps: Steps | None, batch: int, time: int) -> Array | None:
+    """(B, T) bool: the live steps, or None where all of them are."""
+    if steps is None or (steps.lengths is None and steps.mask is None):
+        return None
+    live = steps.live(batch, time)
+    return None if live.all() else live
+
+
+def with_mask(steps: Steps | None, mask: Array) -> Steps:
+    """`steps` in which a step is live only if `mask` (B, T) says so too."""
+    if steps is None:
+        return Steps(mask=mask)
+    return steps._replace(mask=mask if steps.mask is None else steps.mask & mask)
+
+
+class Plan(NamedTuple):
+    """How the live steps of a batch are packed: S segments as columns, the longest first, their n-th live step in line n."""
+
+    row: Array  # (N,) the batch row of every live step
+    time: Array  # (N,) its time
+    line: Array  # (N,) its line in the packed array: 0 … the longest length - 1
+    column: Array  # (N,) its column: the segment
+    lengths: Array  # (S,) the length of every segment, falling
+    segment_row: Array  # (S,) the batch row of every segment
+    first: Array  # (S,) bool: the segment takes the state handed in; the others begin fresh
+    last: Array  # (B,) the column of every row's last segment, whose state is handed out
+
+    @property
+    def depth(self) -> int:
+        """The length of the longest segment."""
+        return int(self.lengths[0]) if len(self.lengths) else 0
+
+    def reverse(self) -> "Plan":
+        """The same segments, each run from its end to its beginning."""
+        return self._replace(line=self.lengths[self.column] - 1 - self.line)
+
+    def pack(self, x: Array) -> Array:
+        """(B, T, F) -> (depth, S, F), zero below the staircase; only live steps are read."""
+        packed = np.zeros((self.depth, len(self.lengths), *x.shape[2:]), x.dtype)
+        packed[self.line, self.column] = x[self.row, self.time]
+        return packed
+
+    def unpack(self, packed: Array, time: int) -> Array:
+        """(depth, S, F) -> (B, T, F), zero at dead steps: undoes `pack`."""
+        x = np.zeros((len(self.last), time, *packed.shape[2:]), packed.dtype)
+        x[self.row, self.time] = packed[self.line, self.column]
+        return x
+
+    def rectangles(self) -> Iterator[tuple[int, int, int]]:
+        """(start, stop, n): the first n columns are live in the lines start … stop - 1."""
+        start = 0
+        for stop in np.unique(self.lengths[self.lengths > 0]).tolist():
+            yield start, stop, int((self.lengths >= stop).sum())
+            start = stop
+
+
+def plan(steps: Steps, batch: int, time: int) -> Plan:
+    """The packing of the live steps of a batch of `batch` rows and `time` steps."""
+    live = steps.live(batch, time)
+    # Segment 0 of a row takes the state handed in, up to the row's first start; each start opens the next one.
+    # A start at a dead step counts: what follows it begins fresh.
+    number = np.zeros((batch, time), int) if steps.starts is None else np.cumsum(steps.starts, axis=1)
+    count = 1 + (number[:, -1] if time else np.zeros(batch, int))
+    offset = np.cumsum(count) - count
+    row, at = np.nonzero(live)
+    segment = offset[row] + number[row, at]
+    lengths = np.bincount(segment, minlength=count.sum())
+    # nonzero lists the live steps row by row, so those of one segment stand together, in order of time.
+    line = np.arange(len(row)) - (np.cumsum(lengths) - lengths)[segment]
+    order = np.argsort(-lengths, kind="stable")
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    segment_row = np.repeat(np.arange(batch), count)
+    first = np.zeros(len(order), bool)
+    first[offset] = True
+    return Plan(row, at, line, rank[segment], lengths[order], segment_row[order], first[order], rank[offset + count - 1])
+
+
+def in_order(plan: Plan, steps: Steps, batch: int, time: int) -> tuple[Plan, Steps]:
+    """A plan that puts each row's steps at its front in the order of processing, and the Steps that say so.
+
+    This is what `go_backwards` returns: the segments of a row one after the other, each in the order in which it was run.
+    """
+    live = steps.live(batch, time)
+    # A segment begins in the output where the live steps of the earlier segments of its row end.
+    earliest = np.full(len(plan.lengths), time)
+    np.minimum.at(earliest, plan.column, plan.time)
+    before = np.concatenate([np.zeros((batch, 1), int), np.cumsum(live, axis=1)], axis=1)
+    begin = before[plan.segment_row, earliest]
+    starts = None
+    if steps.starts is not None:
+        starts = np.zeros((batch, time), bool)
+        fresh = ~plan.first & (plan.lengths > 0)
+        starts[plan.segment_row[fresh], begin[fresh]] = True
+    return plan._replace(time=begin[plan.column] + plan.line), Steps(live.sum(axis=1), None, starts)
+
+
+def ragged(rows: Sequence[Array]) -> tuple[Array, Array]:
+    """A list of `(T_i, F)` as one array `(B, max T_i, F)`, zero after each row's end, and the lengths `(B,)`."""
+    lengths = np.array([len(row) for row in rows], int)
+    if not rows:
+        raise DataError("x is an empty list; wanted at least one sequence of shape (T, F)")
+    shapes = {np.shape(row)[1:] for row in rows}
+    if len(shapes) > 1:
+        raise ShapeError(f"the sequences differ in more than their length: got steps of shapes {sorted(shapes)}; wanted one")
+    dense = np.zeros((len(rows), int(lengths.max()), *shapes.pop()), np.result_type(*rows))
+    for i, row in enumerate(rows):
+        dense[i, : len(row)] = row
+    return dense, lengths
+
+
+def unragged(dense: Array, lengths: Array) -> list[Array]:
+    """`(B, T, F)` and lengths `(B,)` as a list of `(T_i, F)`, each a copy: undoes `ragged`."""
+    return [row[:length].copy() for row, length in zip(dense, lengths.tolist(), strict=True)]
+
+
+def checked(steps: Steps, batch: int, time: int) -> Steps | None:
+    """`steps` with the right shapes and dtypes, or None if it says nothing.
+
+    Raises ShapeError for a wrong shape, DataError for a length outside 0 … T or values that are no bools.
+    """
+    lengths = steps.lengths
+    if lengths is not None:
+        lengths = np.asarray(lengths)
+        if lengths.shape != (batch,):
+            raise ShapeError(f"lengths: got shape {lengths.shape}, wanted ({batch},), one number a row")
+        if lengths.dtype.kind not in "iu" and not (lengths.size == 0 or np.array_equal(lengths, np.floor(lengths))):
+            raise DataError("lengths: wanted whole numbers")
+        bad = np.flatnonzero((lengths < 0) | (lengths > time))
+        if len(bad):
+            raise DataError(f"lengths: got {lengths[bad[0]]} in row {bad[0]}, wanted 0 … {time}, the number of steps of x")
+        lengths = lengths.astype(int)
+    masks = []
+    for name, array in (("mask", steps.mask), ("starts", steps.starts)):
+        if array is not None:
+            array = np.asarray(array)
+            if array.shape != (batch, time):
+                raise ShapeError(f"{name}: got shape {array.shape}, wanted ({batch}, {time}), a bool for every step of x")
+            if array.dtype != bool:
+                if not np.isin(array, (0, 1)).all():
+                    raise DataError(f"{name}: wanted bools; got {array.dtype} with values other than 0 and 1")
+                array = array.astype(bool)
+        masks.append(array)
+    return None if lengths is None and all(m is None for m in masks) else Steps(lengths, *masks)
