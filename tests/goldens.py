@@ -1,0 +1,68 @@
+"""The recorded outputs of Keras' and PyTorch's layers, and their weights in our layout."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from safetensors import safe_open
+
+GOLDEN = Path(__file__).with_name("golden")
+TORCH_BLOCKS = {"rnn": [0], "lstm": [0, 1, 2, 3], "gru": [1, 0, 2]}  # where our gates stand in PyTorch's order
+
+
+def load(name):
+    """{case: (what it is, its arrays)} of tests/golden/<name>.safetensors."""
+    with safe_open(GOLDEN / f"{name}.safetensors", framework="numpy") as file:
+        arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (safe_open is no dict)
+        cases = json.loads(file.metadata()["cases"])
+    return {
+        about["case"]: (about, {key.split("/")[1]: a for key, a in arrays.items() if key.split("/")[0] == about["case"]})
+        for about in cases
+    }
+
+
+def kind_of(about):
+    """Our name of the cell: rnn, lstm or gru."""
+    return about["kind"].split("_")[0]
+
+
+def from_torch(kind, arrays, layer, direction, prefix=""):
+    """The weights (prefix "") or their gradients ("d.") of one layer and direction, in our layout and with one bias."""
+    suffix = f"l{layer}" + ("_reverse" if direction else "")
+    W, U, b, recurrent_b = (arrays[f"{prefix}{n}_{suffix}"] for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+    size, order = U.shape[1], TORCH_BLOCKS[kind]
+
+    def arrange(a):
+        return np.concatenate([a[k * size : (k + 1) * size] for k in order]).T
+
+    W, U, b, recurrent_b = arrange(W), arrange(U), arrange(b), arrange(recurrent_b)
+    found = {"W": W, "U": U}
+    # The merged bias is the sum, and has the gradient that each of its parts has; bn stays on its own.
+    merged = b if prefix else b + recurrent_b
+    if kind == "gru":
+        merged = np.concatenate([merged[: 2 * size], b[2 * size :]])
+        found["bn"] = recurrent_b[2 * size :]
+    return found | {"b": merged}
+
+
+def from_keras(about, arrays):
+    """weights[layer][direction] of a case recorded with Keras: one layer, its weights in the order of get_weights()."""
+    weights = [arrays[f"w{k}"].astype(float) for k in range(sum(key.startswith("w") for key in arrays))]
+    directions = []
+    for W, U, b in zip(weights[::3], weights[1::3], weights[2::3], strict=True):
+        found = {"W": W, "U": U, "b": b}
+        if b.ndim == 2:
+            size = len(U)
+            found["b"] = np.concatenate([b[0, : 2 * size] + b[1, : 2 * size], b[0, 2 * size :]])
+            found["bn"] = b[1, 2 * size :]
+        directions.append(found)
+    return [directions]
+
+
+def lists(value):
+    """Arrays inside dicts, lists and tuples as nested lists, for the oracle."""
+    if isinstance(value, dict):
+        return {key: lists(v) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [lists(v) for v in value]
+    return value.tolist() if isinstance(value, np.ndarray) else value

@@ -1,0 +1,280 @@
+"""The oracle: every layer and loss again, one number at a time, in Python's own float64 arithmetic.
+
+Lists and `math` only: no NumPy and nothing of the library, so that no mistake can be made twice. Arrays are nested lists,
+batch first: x[b][t][f]. The weights of a recurrent stack are `weights[layer][direction]`, a dict of nested lists with the
+names W (F, kH), U (H, kH), b (kH), bn (H), h0 (H), c0 (H); gates stand in the order i f g o (LSTM) and z r n (GRU).
+States are [layer * directions + direction][b][j]. Slow on purpose; only for small sizes.
+"""
+
+import math
+
+# ---------------------------------------------------------------------------------------------------- activations
+
+
+def _sigmoid(x):
+    if x >= 0:
+        return 1.0 / (1.0 + math.exp(-x))
+    e = math.exp(x)
+    return e / (1.0 + e)
+
+
+def _softplus(x):
+    return x + math.log1p(math.exp(-x)) if x > 0 else math.log1p(math.exp(x))
+
+
+ACTIVATIONS = {
+    "linear": lambda x: x,
+    "tanh": math.tanh,
+    "sigmoid": _sigmoid,
+    "relu": lambda x: x if x > 0 else 0.0,
+    "hard_sigmoid": lambda x, alpha=1 / 6, beta=0.5: min(max(alpha * x + beta, 0.0), 1.0),
+    "softsign": lambda x: x / (1.0 + abs(x)),
+    "softplus": _softplus,
+    "elu": lambda x, alpha=1.0: x if x > 0 else alpha * math.expm1(x),
+    "leaky_relu": lambda x, alpha=0.2: x if x > 0 else alpha * x,
+    "gelu": lambda x: 0.5 * x * math.erfc(-x / math.sqrt(2.0)),
+    "silu": lambda x: x * _sigmoid(x),
+}
+
+
+def softmax(row):
+    """The softmax of a list of numbers."""
+    top = max(row)
+    e = [math.exp(v - top) for v in row]
+    return [v / sum(e) for v in e]
+
+
+def activation(spec):
+    """The function, list to list, of a name, of None (linear), or of (name, alpha[, beta])."""
+    if spec == "softmax":
+        return softmax
+    name, *constants = spec if isinstance(spec, tuple) else (spec or "linear",)
+    return lambda row: [ACTIVATIONS[name](v, *constants) for v in row]
+
+
+# ---------------------------------------------------------------------------------------------------- cells, one step
+
+
+def affine(x, matrix, column):
+    """Column `column` of x @ matrix."""
+    total = 0.0
+    for value, line in zip(x, matrix, strict=True):
+        total += value * line[column]
+    return total
+
+
+def _bias(w, column, name="b"):
+    return w[name][column] if name in w else 0.0
+
+
+def _gate(x, h, w, k):
+    """Block k of x @ W + h @ U + b; h None leaves its part out."""
+    size = len(w["U"])
+    columns = range(k * size, (k + 1) * size)
+    return [affine(x, w["W"], j) + (affine(h, w["U"], j) if h else 0.0) + _bias(w, j) for j in columns]
+
+
+def rnn_step(x, h, w, act, **_):
+    """The next (h,)."""
+    return (act(_gate(x, h, w, 0)),)
+
+
+def lstm_step(x, h, c, w, act, gate, **_):
+    """The next (h, c)."""
+    i, f, g, o = (function(_gate(x, h, w, k)) for k, function in enumerate((gate, gate, act, gate)))
+    c = [f[j] * c[j] + i[j] * g[j] for j in range(len(c))]
+    s = act(c)
+    return [o[j] * s[j] for j in range(len(c))], c
+
+
+def gru_step(x, h, w, act, gate, reset_after=True):
+    """The next (h,)."""
+    size = len(h)
+    z, r = gate(_gate(x, h, w, 0)), gate(_gate(x, h, w, 1))
+    if reset_after:
+        inner = [r[j] * (affine(h, w["U"], 2 * size + j) + _bias(w, j, "bn")) for j in range(size)]
+    else:
+        inner = [affine([r[k] * h[k] for k in range(size)], w["U"], 2 * size + j) for j in range(size)]
+    n = act([a + b for a, b in zip(_gate(x, None, w, 2), inner, strict=True)])
+    return ([z[j] * h[j] + (1.0 - z[j]) * n[j] for j in range(size)],)
+
+
+STEPS = {"rnn": (rnn_step, 1), "lstm": (lstm_step, 2), "gru": (gru_step, 1)}
+GATES = {"rnn": 1, "lstm": 4, "gru": 3}
+
+
+# ---------------------------------------------------------------------------------------------------- live steps
+
+
+def live_steps(batch, time, lengths=None, mask=None):
+    """live[b][t]: before the row's length, and the mask says so too."""
+    return [
+        [(lengths is None or t < lengths[b]) and (mask is None or bool(mask[b][t])) for t in range(time)] for b in range(batch)
+    ]
+
+
+def segments(live, starts=None):
+    """The times of the live steps of one row, split at every start, dead ones too: one list a segment, perhaps empty."""
+    parts = [[]]
+    for t, alive in enumerate(live):
+        if starts is not None and starts[t]:
+            parts.append([])
+        if alive:
+            parts[-1].append(t)
+    return parts
+
+
+# ---------------------------------------------------------------------------------------------------- recurrent layers
+
+
+def _fresh(w, size, count):
+    return [list(w[name]) if name in w else [0.0] * size for name in ("h0", "c0")[:count]]
+
+
+def scan(kind, x, parts, w, options, handed=None):
+    """One direction of one layer over one row: h by time (live steps only), and the state after the last segment.
+
+    `parts` are the times of each segment in the order of processing; `handed` the state for the first one, or None.
+    """
+    step, count = STEPS[kind]
+    act, gate = activation(options.get("activation", "tanh")), activation(options.get("recurrent_activation", "sigmoid"))
+    outputs, state = {}, None
+    for number, times in enumerate(parts):
+        state = _fresh(w, len(w["U"]), count) if number or handed is None else [list(v) for v in handed]
+        for t in times:
+            state = step(x[t], *state, w=w, act=act, gate=gate, reset_after=options.get("reset_after", True))
+            outputs[t] = list(state[0])
+    return outputs, [list(v) for v in state]
+
+
+def _repeat(outputs, parts, time, starts, width):
+    """Outputs at every time: at a dead step that of the step before, 0 before the first live one of the segment."""
+    rows, last = [], [0.0] * width
+    for t in range(time):
+        if starts is not None and starts[t]:
+            last = [0.0] * width
+        last = outputs.get(t, last)
+        rows.append(list(last))
+    return rows
+
+
+def recurrent(kind, x, weights, options, state=None, lengths=None, mask=None, starts=None):
+    """(y, state) of a stack: y[b][t], or y[b] with return_sequences=False; options as the layers take them."""
+    batch, time = len(x), len(x[0]) if x else 0
+    directions = len(weights[0])
+    live = live_steps(batch, time, lengths, mask)
+    new_state = [[None] * batch for _ in range(len(weights) * directions * STEPS[kind][1])]
+    y = []
+    for b in range(batch):
+        row_starts = None if starts is None else starts[b]
+        parts = segments(live[b], row_starts)
+        forward = [list(reversed(p)) for p in parts] if options.get("go_backwards") else parts
+        row, last = x[b], None
+        for layer, per_direction in enumerate(weights):
+            outs, last = [], []
+            for d, w in enumerate(per_direction):
+                index, planes = layer * directions + d, len(weights) * directions
+                handed = None if state is None else [plane[index][b] for plane in state]
+                order = [list(reversed(p)) for p in forward] if d else forward
+                out, final = scan(kind, row, order, w, options, handed)
+                outs.append(out)
+                last.extend(final[0])
+                for k, values in enumerate(final):
+                    new_state[k * planes + index][b] = values
+            row = {t: [v for out in outs for v in out[t]] for t in outs[0]}
+        y.append(
+            last if options.get("return_sequences") is False else _arrange(row, forward, time, row_starts, len(last), options)
+        )
+    planes = len(weights) * directions
+    return y, tuple(new_state[k * planes : (k + 1) * planes] for k in range(STEPS[kind][1]))
+
+
+def _arrange(row, forward, time, starts, width, options):
+    if options.get("go_backwards"):
+        times = [t for part in forward for t in part]
+        return [row[t] for t in times] + [[0.0] * width for _ in range(time - len(times))]
+    if options.get("masked_output") == "repeat":
+        return _repeat(row, forward, time, starts, width)
+    return [row.get(t, [0.0] * width) for t in range(time)]
+
+
+def merge(parts, how):
+    """Several outputs (nested lists of one depth) joined on their last axis: concat, sum, mul, ave."""
+    if isinstance(parts[0][0], list):
+        return [merge(list(rows), how) for rows in zip(*parts, strict=True)]
+    if how == "concat":
+        return [v for part in parts for v in part]
+    columns = list(zip(*parts, strict=True))
+    if how == "mul":
+        return [math.prod(column) for column in columns]
+    return [sum(column) / (len(parts) if how == "ave" else 1) for column in columns]
+
+
+# ---------------------------------------------------------------------------------------------------- other layers
+
+
+def at_live(function, x, live):
+    """function(step) at the live steps of x[b][t], zeros of the same length elsewhere; x[b] alone if live is None."""
+    if live is None:
+        return [function(row) for row in x]
+    out = [[function(step) if alive else None for step, alive in zip(*row, strict=True)] for row in zip(x, live, strict=True)]
+    width = next((len(step) for row in out for step in row if step is not None), 0)
+    return [[[0.0] * width if step is None else step for step in row] for row in out]
+
+
+def dense(step, W, b=None, act=None):
+    """One step of Dense: (F,) -> (O,)."""
+    return activation(act)([affine(step, W, j) + (0.0 if b is None else b[j]) for j in range(len(W[0]))])
+
+
+def embedding(x, E, live, mask_zero=False):
+    """(y, live): the rows of E by index; with mask_zero the index 0 is dead."""
+    live = [[alive and not (mask_zero and k == 0) for k, alive in zip(*row, strict=True)] for row in zip(x, live, strict=True)]
+    y = [
+        [list(E[k]) if alive else [0.0] * len(E[0]) for k, alive in zip(*row, strict=True)] for row in zip(x, live, strict=True)
+    ]
+    return y, live
+
+
+def masking(x, value, live):
+    """(y, live): a step whose features all equal `value` is dead."""
+    live = [
+        [alive and not all(v == value for v in step) for step, alive in zip(*row, strict=True)]
+        for row in zip(x, live, strict=True)
+    ]
+    return at_live(list, x, live), live
+
+
+def layer_norm(step, gain, shift, epsilon):
+    """One step of LayerNorm: zero mean and unit variance over the features, then gain and shift."""
+    mean = sum(step) / len(step)
+    variance = sum((v - mean) ** 2 for v in step) / len(step)
+    return [g * (v - mean) / math.sqrt(variance + epsilon) + s for v, g, s in zip(step, gain, shift, strict=True)]
+
+
+# ---------------------------------------------------------------------------------------------------- losses
+
+
+def mse(y, target, live, weights=None):
+    """The mean over live steps and outputs of the squared error; weights[b][t] weigh steps: sum(w l) / sum(w)."""
+    total = count = 0.0
+    for b, row in enumerate(live):
+        for t, alive in enumerate(row):
+            if alive:
+                w = 1.0 if weights is None else weights[b][t]
+                for got, wanted in zip(y[b][t], target[b][t], strict=True):
+                    total += w * (got - wanted) ** 2
+                    count += w
+    return total / count
+
+
+def cross_entropy(logits, target, live, weights=None):
+    """The mean over live steps of -log softmax(logits)[target]."""
+    total = count = 0.0
+    for b, row in enumerate(live):
+        for t, alive in enumerate(row):
+            if alive:
+                w = 1.0 if weights is None else weights[b][t]
+                total -= w * math.log(softmax(logits[b][t])[target[b][t]])
+                count += w
+    return total / count
