@@ -93,7 +93,7 @@ FORMULAS: dict[str, Formula] = {
     "elu": Formula(_elu, lambda x, y, dy, alpha: dy * np.where(x > 0, 1, y + alpha), False, 1.0),
     # The slope is Keras' 0.2; PyTorch and ONNX have 0.01.
     "leaky_relu": Formula(
-        lambda x, alpha: np.where(x > 0, x, alpha * x), lambda x, y, dy, alpha: dy * np.where(x > 0, 1, alpha), False, 0.2
+        lambda x, alpha: np.where(x > 0, x, alpha * x), lambda x, y, dy, alpha: np.where(x > 0, dy, alpha * dy), False, 0.2
     ),
     # The exact one (Hendrycks & Gimpel 2016), not the tanh approximation.
     "gelu": Formula(lambda x: x * _normal_cdf(x), _d_gelu, False),
