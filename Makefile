@@ -1,0 +1,29 @@
+# make demo     the main job: forecasts the sunspots, draws the result and says where the pictures are
+# make test     every check
+# make golden   records the frameworks' outputs again and compares (large: installs PyTorch and Keras)
+# make clean    removes what the others made
+#
+# PYTHON is the Python to begin with (3.11 or newer), VENV the folder of the virtual environment.
+# make itself can't handle spaces in file names, so no target here is a file: scripts/venv.py keeps a stamp of its own.
+
+PYTHON ?= python3
+VENV ?= .venv
+
+.PHONY: demo test golden clean
+
+demo:
+	@"$(PYTHON)" scripts/venv.py "$(VENV)" plot
+	@"$(VENV)/bin/gatewright" demo
+
+test:
+	@"$(PYTHON)" scripts/venv.py "$(VENV)" plot dev
+	@sh scripts/check "$(VENV)/bin/python"
+
+golden:
+	@"$(PYTHON)" scripts/venv.py "$(VENV)" bench
+	@"$(VENV)/bin/python" scripts/golden.py
+
+clean:
+	@"$(PYTHON)" scripts/venv.py --remove "$(VENV)"
+	@rm -rf gatewright-demo .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
