@@ -4,7 +4,7 @@
 # make clean    removes what the others made
 #
 # PYTHON is the Python to begin with (3.11 or newer), VENV the folder of the virtual environment.
-# make itself can't handle spaces in file names, so no target here is a file: scripts/venv.py keeps a stamp of its own.
+# make itself can't handle spaces in file names, so no target here is a file: scripts/environment.py keeps a stamp of its own.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,18 +12,18 @@ VENV ?= .venv
 .PHONY: demo test golden clean
 
 demo:
-	@"$(PYTHON)" scripts/venv.py "$(VENV)" plot
+	@"$(PYTHON)" scripts/environment.py "$(VENV)" plot
 	@"$(VENV)/bin/gatewright" demo
 
 test:
-	@"$(PYTHON)" scripts/venv.py "$(VENV)" plot dev
+	@"$(PYTHON)" scripts/environment.py "$(VENV)" plot dev
 	@sh scripts/check "$(VENV)/bin/python"
 
 golden:
-	@"$(PYTHON)" scripts/venv.py "$(VENV)" bench
+	@"$(PYTHON)" scripts/environment.py "$(VENV)" bench
 	@"$(VENV)/bin/python" scripts/golden.py
 
 clean:
-	@"$(PYTHON)" scripts/venv.py --remove "$(VENV)"
+	@"$(PYTHON)" scripts/environment.py --remove "$(VENV)"
 	@rm -rf gatewright-demo .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +

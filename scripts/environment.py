@@ -1,7 +1,7 @@
 """Makes a folder a virtual environment with this project and the named extras in it; does nothing where it already is that.
 
-usage: python3 scripts/venv.py FOLDER EXTRA...        make it so
-       python3 scripts/venv.py --remove FOLDER        remove it, if it was made here
+usage: python3 scripts/environment.py FOLDER EXTRA...        make it so
+       python3 scripts/environment.py --remove FOLDER        remove it, if it was made here
 
 Two small files in the folder say where things stand. MARKER is written first: the folder is ours, and may be emptied.
 STAMP is written last: the environment is whole, and says what it was made from. Where the stamp is missing, something was
@@ -81,7 +81,7 @@ def make(folder):
     """An environment with nothing but pip, in place of whatever is in the folder."""
     empty(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / MARKER).write_text("scripts/venv.py may empty this folder\n", encoding="utf-8")
+    (folder / MARKER).write_text("scripts/environment.py may empty this folder\n", encoding="utf-8")
     venv.create(folder, with_pip=True, symlinks=os.name != "nt")
 
 
@@ -132,7 +132,7 @@ def main(arguments):
         elif arguments and arguments[0] and not arguments[0].startswith("-"):
             ensure(Path(arguments[0]).absolute(), arguments[1:])
         else:
-            raise Refusal("usage: python3 scripts/venv.py FOLDER EXTRA... | --remove FOLDER")
+            raise Refusal("usage: python3 scripts/environment.py FOLDER EXTRA... | --remove FOLDER")
     except Refusal as refusal:
         print(refusal, file=sys.stderr)
         return 2
