@@ -59,7 +59,7 @@ def forward(x: Array, weights: Weights, state: State, options: Options) -> Cache
     W, U, b = weights
     act, sigma = options.activation.forward, options.recurrent_activation.forward
     T, B, _ = x.shape
-    z = (rows(x) @ W).reshape(T, B, -1)  # the input's part of every step, in one product
+    z = (rows(x) @ W).reshape(T, B, W.shape[1])  # the input's part of every step, in one product
     if b is not None:
         z += b
     gates, s = np.empty_like(z), np.empty((T, *state.c.shape), z.dtype)

@@ -50,7 +50,7 @@ def forward(x: Array, weights: Weights, state: State, options: Options) -> Cache
     W, U, b = weights
     act = options.activation.forward
     T, B, _ = x.shape
-    z = (rows(x) @ W).reshape(T, B, -1)  # the input's part of every step, in one product
+    z = (rows(x) @ W).reshape(T, B, W.shape[1])  # the input's part of every step, in one product
     if b is not None:
         z += b
     h = np.empty((T + 1, *state.h.shape), z.dtype)
