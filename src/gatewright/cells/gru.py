@@ -65,12 +65,12 @@ def forward(x: Array, weights: Weights, state: State, options: Options) -> Cache
     gates, m, h = np.empty_like(a), np.empty((T, B, H), a.dtype), np.empty((T + 1, B, H), a.dtype)
     h[0] = state.h
     azr, an = a[..., : 2 * H], a[..., 2 * H :]
-    z, r, n = blocks(gates, 3)
+    zr, (z, r, n) = gates[..., : 2 * H], blocks(gates, 3)
     Uzr, Un = U[:, : 2 * H], U[:, 2 * H :]
     for t in range(T):
         u = h[t] @ (U if options.reset_after else Uzr)
         azr[t] += u[:, : 2 * H]
-        z[t], r[t] = sigma(azr[t, :, :H]), sigma(azr[t, :, H:])
+        zr[t] = sigma(azr[t])
         if options.reset_after:
             m[t] = u[:, 2 * H :] if bn is None else u[:, 2 * H :] + bn
             an[t] += r[t] * m[t]
@@ -105,7 +105,7 @@ def backward(cache: Cache, weights: Weights, options: Options, dsteps: State, ds
             dm = dun[t] @ U[:, 2 * H :].T
             dr = dm * h[t]  # m[t] = r[t] * h[t]
             dh += dm * r[t]
-        daz[t], dar[t] = d_sigma(az[t], z[t], dz), d_sigma(ar[t], r[t], dr)  # z[t], r[t] = sigma(azr[t])
+        daz[t], dar[t] = d_sigma(az[t], z[t], dz), d_sigma(ar[t], r[t], dr)  # zr[t] = sigma(azr[t])
         du[t, :, : 2 * H] = da[t, :, : 2 * H]  # azr[t] += u[:, :2H]
         dh += du[t] @ U.T if after else du[t, :, : 2 * H] @ U[:, : 2 * H].T  # u = h[t] @ U
     da_rows, du_rows, h_rows = rows(da), rows(du), rows(h[:-1])
