@@ -6,8 +6,8 @@ they form a staircase that a few dense rectangles cover, each taking over the st
 Lengths, holes, starts and reversal are thus a permutation of the data; no cell ever sees a mask.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -60,8 +60,47 @@ def with_mask(steps: Steps | None, mask: Array) -> Steps:
     return steps._replace(mask=mask if steps.mask is None else steps.mask & mask)
 
 
+class Whole(NamedTuple):
+    """The packing of a batch in which every step is live and no row begins anew: one rectangle, nothing to move."""
+
+    batch: int
+    time: int
+
+    def pack(self, x: Array) -> Array:
+        """(B, T, F) -> (T, B, F), a view."""
+        return x.swapaxes(0, 1)
+
+    def unpack(self, packed: Array, time: int) -> Array:
+        """(T, B, F) -> (B, T, F), a view: undoes `pack`."""
+        return packed.swapaxes(0, 1)
+
+    def flip(self, packed: Array) -> Array:
+        """The same steps in reverse, (T, B, F) -> (T, B, F); undoes itself."""
+        return packed[::-1]
+
+    def rectangles(self) -> list[tuple[int, int, int]]:
+        """(start, stop, n): the first n columns are live in the lines start … stop - 1."""
+        return [(0, self.time, self.batch)]
+
+    def enter(self, state: Array, fresh: Array) -> Array:
+        """The state (B, H) with which each column begins."""
+        return state
+
+    def d_enter(self, dcolumns: Array) -> tuple[Array, Array]:
+        """Undoes `enter`: (B, H) -> the gradients of `state` (B, H) and of `fresh` (H,)."""
+        return dcolumns, np.zeros_like(dcolumns[:1]).sum(axis=0)
+
+    def leave(self, columns: Array) -> Array:
+        """The state (B, H) that each row hands out."""
+        return columns
+
+    def d_leave(self, dstate: Array) -> Array:
+        """Undoes `leave`."""
+        return dstate
+
+
 class Plan(NamedTuple):
-    """How the live steps of a batch are packed: S segments as columns, the longest first, their n-th live step in line n."""
+    """The packing of unequal rows: S segments as columns, the longest first, their n-th live step in line n."""
 
     row: Array  # (N,) the batch row of every live step
     time: Array  # (N,) its time
@@ -77,10 +116,6 @@ class Plan(NamedTuple):
         """The length of the longest segment."""
         return int(self.lengths[0]) if len(self.lengths) else 0
 
-    def reverse(self) -> "Plan":
-        """The same segments, each run from its end to its beginning."""
-        return self._replace(line=self.lengths[self.column] - 1 - self.line)
-
     def pack(self, x: Array) -> Array:
         """(B, T, F) -> (depth, S, F), zero below the staircase; only live steps are read."""
         packed = np.zeros((self.depth, len(self.lengths), *x.shape[2:]), x.dtype)
@@ -93,12 +128,48 @@ class Plan(NamedTuple):
         x[self.row, self.time] = packed[self.line, self.column]
         return x
 
-    def rectangles(self) -> Iterator[tuple[int, int, int]]:
+    def flip(self, packed: Array) -> Array:
+        """Every segment in reverse, (depth, S, F) -> (depth, S, F); undoes itself."""
+        flipped = np.zeros_like(packed)
+        flipped[self.lengths[self.column] - 1 - self.line, self.column] = packed[self.line, self.column]
+        return flipped
+
+    def rectangles(self) -> list[tuple[int, int, int]]:
         """(start, stop, n): the first n columns are live in the lines start … stop - 1."""
-        start = 0
-        for stop in np.unique(self.lengths[self.lengths > 0]).tolist():
-            yield start, stop, int((self.lengths >= stop).sum())
-            start = stop
+        stops = np.unique(self.lengths[self.lengths > 0]).tolist()
+        counts = [int((self.lengths >= stop).sum()) for stop in stops]
+        return list(zip([0, *stops[:-1]], stops, counts, strict=True)) if stops else []
+
+    def enter(self, state: Array, fresh: Array) -> Array:
+        """The state (S, H) with which each column begins: `state` (B, H) or, after a start, `fresh` (H,)."""
+        return np.where(self.first[:, None], state[self.segment_row], fresh)
+
+    def d_enter(self, dcolumns: Array) -> tuple[Array, Array]:
+        """Undoes `enter`: (S, H) -> the gradients of `state` (B, H) and of `fresh` (H,)."""
+        dstate = np.zeros((len(self.last), *dcolumns.shape[1:]), dcolumns.dtype)
+        dstate[self.segment_row[self.first]] = dcolumns[self.first]  # every row has just one such column
+        return dstate, dcolumns[~self.first].sum(axis=0)
+
+    def leave(self, columns: Array) -> Array:
+        """The state (B, H) that each row hands out: (S, H) of its last segment."""
+        return columns[self.last]
+
+    def d_leave(self, dstate: Array) -> Array:
+        """Undoes `leave`: (B, H) -> (S, H)."""
+        dcolumns = np.zeros((len(self.lengths), *dstate.shape[1:]), dstate.dtype)
+        dcolumns[self.last] = dstate
+        return dcolumns
+
+
+Packing: TypeAlias = Whole | Plan
+
+
+def packing(steps: Steps | None, batch: int, time: int) -> Packing:
+    """How to pack a batch of `batch` rows and `time` steps."""
+    fresh = steps is not None and steps.starts is not None and bool(steps.starts.any())
+    if steps is None or (not fresh and live_or_none(steps, batch, time) is None):
+        return Whole(batch, time)
+    return plan(steps, batch, time)
 
 
 def plan(steps: Steps, batch: int, time: int) -> Plan:
@@ -123,11 +194,12 @@ def plan(steps: Steps, batch: int, time: int) -> Plan:
     return Plan(row, at, line, rank[segment], lengths[order], segment_row[order], first[order], rank[offset + count - 1])
 
 
-def in_order(plan: Plan, steps: Steps, batch: int, time: int) -> tuple[Plan, Steps]:
+def in_order(plan: Plan, steps: Steps, time: int) -> tuple[Plan, Steps]:
     """A plan that puts each row's steps at its front in the order of processing, and the Steps that say so.
 
     This is what `go_backwards` returns: the segments of a row one after the other, each in the order in which it was run.
     """
+    batch = len(plan.last)
     live = steps.live(batch, time)
     # A segment begins in the output where the live steps of the earlier segments of its row end.
     earliest = np.full(len(plan.lengths), time)

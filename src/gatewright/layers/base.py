@@ -1,23 +1,28 @@
-"""The contract of every layer, and the names by which layers are stored."""
+"""The contract of every layer."""
 
 import dataclasses
+import inspect
 from abc import ABC, abstractmethod
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
 from gatewright.arrays import Array
-from gatewright.parameters import Parameters, Scope
+from gatewright.errors import OptionError, ShapeError
+from gatewright.parameters import SHARED, Parameters, Scope
 from gatewright.steps import Steps
 
+Shape: TypeAlias = tuple[int, ...]
 Result: TypeAlias = tuple[Any, Any, Any]  # output, state, cache
+Self = TypeVar("Self", bound="Layer")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Layer(ABC):
     """What to compute: a frozen description, equal by value, that holds no arrays.
 
-    The parameters are values of their own, made by `init` and handed to `forward` and `backward`.
+    The parameters are a value of their own, made by `init` and handed to `forward` and `backward`, and so is the state.
     """
 
     @abstractmethod
@@ -36,12 +41,125 @@ class Layer(ABC):
         rng: np.random.Generator | None = None,
         kernel: str = "auto",
     ) -> Result:
-        """(y, state, cache) for x, batch first; dead steps of y are zero."""
+        """(y, state, cache) for x, batch first. Dead steps of x are not read, those of y are zero."""
 
     @abstractmethod
-    def backward(self, params: Scope, grads: Scope, cache: Any, dy: Array, dstate: Any = None) -> tuple[Array, Any]:
+    def backward(self, params: Scope, grads: Scope, cache: Any, dy: Any, dstate: Any = None) -> tuple[Array, Any]:
         """(dx, dstate) from the gradients of the output and of the final state (None: zero); adds the rest into `grads`."""
+
+    @abstractmethod
+    def shape_out(self, shape: Shape) -> Shape:
+        """The shape of the output for an input of `shape`. Raises ShapeError for an input that can't be."""
+
+    def state_shape(self, batch: int) -> Any:
+        """The layer's state with a shape in place of every array, or None if it has no state."""
+        return None
+
+    def steps_in(self, x: Array, steps: Steps | None) -> Steps | None:
+        """The steps of x that the layer reads."""
+        return steps
 
     def steps_out(self, x: Array, steps: Steps | None) -> Steps | None:
         """The live steps that the next layer sees."""
         return steps
+
+    @property
+    def children(self) -> Mapping[str, "Layer"]:
+        """The layers inside, by the name under which their parameters are kept."""
+        return {}
+
+    @property
+    def features_in(self) -> int | None:
+        """The number of features that x must have, or None where any will do."""
+        return None
+
+    @property
+    def takes_indices(self) -> bool:
+        """Whether x holds whole numbers that name something, not measurements."""
+        return False
+
+    @property
+    def chunk_problem(self) -> str | None:
+        """Why the layer can't run a sequence chunk by chunk, or None if it can."""
+        return next((child.chunk_problem for child in self.children.values() if child.chunk_problem), None)
+
+    @property
+    def analytic(self) -> bool:
+        """Whether the layer also holds for complex numbers, so that the complex-step check applies."""
+        return all(child.analytic for child in self.children.values())
+
+    def config(self) -> dict[str, Any]:
+        """The arguments that build this layer again, by name."""
+        names = [name for name in inspect.signature(type(self)).parameters]
+        return {name: getattr(self, "initialization" if name == "init" else name) for name in names}
+
+    def replace(self: Self, **changes: Any) -> Self:
+        """The same layer with some arguments changed."""
+        return type(self)(**{**self.config(), **changes})
+
+    def _store(self, arguments: dict[str, Any]) -> None:
+        """Keeps a constructor's arguments, `locals()`, as the fields; `init` goes to `initialization`, for it is a method."""
+        fields = {field.name for field in dataclasses.fields(self)}
+        for name, value in arguments.items():
+            name = "initialization" if name == "init" else name
+            if name in fields:
+                object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        """The shortest call that builds this layer."""
+        said, parameters = self.config(), inspect.signature(type(self)).parameters
+        needed = [name for name, parameter in parameters.items() if parameter.default is parameter.empty]
+        plain = type(self)(**{name: said[name] for name in parameters if name in needed or name == "init"}).config()
+        words = [f"{said[name]!r}" for name in needed]
+        words += [f"{name}={value!r}" for name, value in said.items() if name not in needed and self._differs(name, value, plain)]
+        return f"{type(self).__name__}({', '.join(words)})"
+
+    def _differs(self, name: str, value: Any, plain: dict[str, Any]) -> bool:
+        default = inspect.signature(type(self)).parameters[name].default
+        return bool(value != (default if name == "init" else plain[name]))
+
+
+def whole_number(option: str, value: Any, least: int = 1) -> None:
+    """Raises OptionError unless `value` is a whole number of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise OptionError(f"{option}: got {value!r}, wanted a whole number of at least {least}")
+
+
+def true_or_false(option: str, value: Any) -> None:
+    """Raises OptionError unless `value` is a bool."""
+    if not isinstance(value, bool | np.bool_):
+        raise OptionError(f"{option}: got {value!r}, wanted True or False")
+
+
+def fraction(option: str, value: Any) -> None:
+    """Raises OptionError unless `value` is a number in [0, 1)."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 <= value < 1:
+        raise OptionError(f"{option}: got {value!r}, wanted a number from 0 up to, not including, 1")
+
+
+def wants_sequences(shape: Shape, features: int) -> None:
+    """Raises ShapeError unless `shape` is (B, T, features)."""
+    if len(shape) != 3 or shape[2] != features:
+        raise ShapeError(f"got x of shape {shape}, wanted (batch, time, {features})")
+
+
+def in_scope(prefix: str, parameters: Parameters) -> dict[str, Array]:
+    """The arrays of a layer under the names they have one level up: prefixed, but for the shared ones."""
+    return {name if name.startswith(SHARED) else f"{prefix}.{name}": array for name, array in parameters.items()}
+
+
+def init_children(layer: Layer, rng: np.random.Generator, trainable: bool) -> Parameters:
+    """The parameters of all layers inside `layer`, each drawn in turn; shared ones once."""
+    arrays: dict[str, Array] = {}
+    frozen = set()
+    for prefix, child in layer.children.items():
+        new = child.init(rng)
+        names = in_scope(prefix, new)
+        arrays |= {name: array for name, array in names.items() if name not in arrays}
+        frozen |= {name for name, free in zip(names, new.trainable.values(), strict=True) if not (free and trainable)}
+    return Parameters.of(arrays, frozen)
+
+
+def zero_dead(x: Array, live: Array | None) -> Array:
+    """x with zeros at its dead steps, whatever stood there; x itself where all steps live (live: (B, T) or None)."""
+    return x if live is None else np.where(live.reshape(live.shape + (1,) * (x.ndim - 2)), x, x.dtype.type(0))

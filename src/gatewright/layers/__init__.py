@@ -1,0 +1,15 @@
+"""Layers: parameters and wiring, each forward/backward pair side by side."""
+
+from gatewright.layers.base import Layer
+from gatewright.layers.bidirectional import Bidirectional
+from gatewright.layers.containers import Parallel, Residual, Sequential, Shared, leaves
+from gatewright.layers.final import final_activation, fold_final
+from gatewright.layers.gated import GRU, LSTM, RNN
+from gatewright.layers.recurrent import Recurrent
+from gatewright.layers.simple import Dense, Dropout, Embedding, LayerNorm, Masking
+from gatewright.layers.store import from_json, to_json
+
+__all__ = [
+    "GRU", "LSTM", "RNN", "Bidirectional", "Dense", "Dropout", "Embedding", "Layer", "LayerNorm", "Masking", "Parallel",
+    "Recurrent", "Residual", "Sequential", "Shared", "final_activation", "fold_final", "from_json", "leaves", "to_json",
+]  # fmt: skip

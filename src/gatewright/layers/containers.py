@@ -1,0 +1,410 @@
+"""Layers made of layers: Sequential, Residual, Parallel, Shared."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gatewright.arrays import Array
+from gatewright.errors import OptionError, ShapeError, one_of
+from gatewright.layers import base
+from gatewright.layers.base import Layer, Shape, init_children, zero_dead
+from gatewright.parameters import SHARED, Parameters, Scope
+from gatewright.steps import Steps, live_or_none
+
+MERGES = ("concat", "sum", "mul", "ave")
+
+
+def leaves(layer: Layer) -> list[Layer]:
+    """The layer itself and all layers inside it, outermost first."""
+    return [layer, *(inner for child in layer.children.values() for inner in leaves(child))]
+
+
+def check_shared(layer: Layer) -> None:
+    """Raises OptionError if one name of gw.Shared stands for two different layers."""
+    seen: dict[str, Layer] = {}
+    for shared in (inner for inner in leaves(layer) if isinstance(inner, Shared)):
+        if seen.setdefault(shared.name, shared.layer) != shared.layer:
+            raise OptionError(f"gw.Shared {shared.name!r} stands for two layers: {seen[shared.name]} and {shared.layer}")
+
+
+def check_inner(where: str, layer: Any) -> None:
+    """Raises OptionError unless `layer` is a layer that can stand inside another."""
+    if not isinstance(layer, Layer):
+        raise OptionError(f"{where}: got {layer!r}, wanted a layer such as gw.LSTM(1, 32)")
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Sequential(Layer):
+    """Layers one after the other: gw.Sequential(gw.LSTM(1, 32), gw.Dense(32, 1)); the state is a tuple, one entry a layer.
+
+    Shapes are checked when it is built. Parameter names begin with the layer's index. trainable=False freezes all of it.
+    """
+
+    layers: tuple[Layer, ...]
+    trainable: bool
+
+    def __init__(self, *layers: Layer | Iterable[Layer], trainable: bool = True) -> None:
+        if len(layers) == 1 and not isinstance(layers[0], Layer) and isinstance(layers[0], Iterable):
+            layers = tuple(layers[0])
+        object.__setattr__(self, "layers", layers)
+        object.__setattr__(self, "trainable", trainable)
+        base.true_or_false("trainable", trainable)
+        if not layers:
+            raise OptionError("Sequential: got no layers, wanted at least one")
+        for index, layer in enumerate(self.layers):
+            check_inner(f"Sequential: layer {index}", layer)
+            if index and type(layer).__name__ in ("Masking", "Embedding"):
+                raise OptionError(f"{type(layer).__name__} reads the network's own input: put it first, not at {index}")
+            if index < len(layers) - 1 and getattr(layer, "return_state_sequence", False):
+                raise OptionError(f"layer {index} gives states (return_state_sequence=True), no layer can take them; put it last")
+        check_shared(self)
+        self._check_shapes()
+
+    def _check_shapes(self) -> None:
+        """Runs the shapes from the first layer that knows its input's through all that follow."""
+        known = next((k for k, layer in enumerate(self.layers) if layer.takes_indices or layer.features_in), None)
+        if known is not None:
+            first = self.layers[known]
+            self._shapes((1, 1) if first.takes_indices else (1, 1, first.features_in or 0), start=known)
+
+    def _shapes(self, shape: Shape, start: int = 0) -> Shape:
+        for index, layer in enumerate(self.layers[start:], start):
+            try:
+                shape = layer.shape_out(shape)
+            except ShapeError as error:
+                raise ShapeError(f"layer {index} ({type(layer).__name__}): {error}") from None
+        return shape
+
+    def config(self) -> dict[str, Any]:
+        return {"layers": self.layers, "trainable": self.trainable}
+
+    def replace(self, **changes: Any) -> "Sequential":
+        return Sequential(*changes.get("layers", self.layers), trainable=changes.get("trainable", self.trainable))
+
+    def __repr__(self) -> str:
+        words = [*map(repr, self.layers), *([] if self.trainable else ["trainable=False"])]
+        return f"Sequential({', '.join(words)})"
+
+    @property
+    def children(self) -> Mapping[str, Layer]:
+        return {str(index): layer for index, layer in enumerate(self.layers)}
+
+    def init(self, rng: np.random.Generator) -> Parameters:
+        """The parameters of all layers, named `<index>.…`."""
+        return init_children(self, rng, self.trainable)
+
+    def forward(
+        self,
+        params: Scope,
+        x: Array,
+        state: Any = None,
+        *,
+        steps: Steps | None = None,
+        training: bool = False,
+        rng: np.random.Generator | None = None,
+        kernel: str = "auto",
+    ) -> base.Result:
+        """The output of the last layer, the states and the caches of all of them."""
+        states, caches = [], []
+        for index, layer in enumerate(self.layers):
+            now = None if state is None else state[index]
+            y, after, cache = layer.forward(
+                params.scope(str(index)), x, now, steps=steps, training=training, rng=rng, kernel=kernel
+            )
+            steps = layer.steps_out(x, steps)
+            x = y
+            states.append(after)
+            caches.append(cache)
+        return x, tuple(states), tuple(caches)
+
+    def backward(self, params: Scope, grads: Scope, cache: Any, dy: Any, dstate: Any = None) -> tuple[Array, Any]:
+        """dx and the gradients of the initial states."""
+        dstates: list[Any] = []
+        for index in reversed(range(len(self.layers))):
+            scopes = params.scope(str(index)), grads.scope(str(index))
+            after = None if dstate is None else dstate[index]
+            dy, before = self.layers[index].backward(*scopes, cache[index], dy, after)
+            dstates.insert(0, before)
+        return dy, tuple(dstates)
+
+    def shape_out(self, shape: Shape) -> Shape:
+        return self._shapes(shape)
+
+    def state_shape(self, batch: int) -> Any:
+        return tuple(layer.state_shape(batch) for layer in self.layers)
+
+    def steps_in(self, x: Array, steps: Steps | None) -> Steps | None:
+        return self.layers[0].steps_in(x, steps)
+
+    def steps_out(self, x: Array, steps: Steps | None) -> Steps | None:
+        """What the last layer hands on. Only the first layer looks at x, so x serves all."""
+        for layer in self.layers:
+            steps = layer.steps_out(x, steps)
+        return steps
+
+    @property
+    def features_in(self) -> int | None:
+        return next((layer.features_in for layer in self.layers if layer.features_in or layer.takes_indices), None)
+
+    @property
+    def takes_indices(self) -> bool:
+        return self.layers[0].takes_indices
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Residual(Layer):
+    """y = x + layer(x), of one shape (He et al. 2016); the state is the layer's."""
+
+    layer: Layer
+
+    def __init__(self, layer: Layer) -> None:
+        check_inner("Residual", layer)
+        object.__setattr__(self, "layer", layer)
+        if layer.takes_indices:
+            raise OptionError(f"Residual: indices can't be added to what {type(layer).__name__} makes of them")
+        if any(getattr(inner, "go_backwards", False) for inner in leaves(layer)):
+            raise OptionError("Residual: go_backwards gives outputs in another order than x, so they can't be added")
+        if layer.features_in:
+            self.shape_out((1, 1, layer.features_in))
+
+    def init(self, rng: np.random.Generator) -> Parameters:
+        """The layer's parameters, under its own names."""
+        return self.layer.init(rng)
+
+    @property
+    def children(self) -> Mapping[str, Layer]:
+        return {"": self.layer}
+
+    def forward(
+        self,
+        params: Scope,
+        x: Array,
+        state: Any = None,
+        *,
+        steps: Steps | None = None,
+        training: bool = False,
+        rng: np.random.Generator | None = None,
+        kernel: str = "auto",
+    ) -> base.Result:
+        """x + layer(x), zero at dead steps."""
+        y, state, cache = self.layer.forward(params, x, state, steps=steps, training=training, rng=rng, kernel=kernel)
+        out = self.layer.steps_out(x, steps)
+        live = None if out is None else live_or_none(out, *x.shape[:2])
+        return zero_dead(x, live) + zero_dead(y, live), state, (cache, live)
+
+    def backward(self, params: Scope, grads: Scope, cache: Any, dy: Array, dstate: Any = None) -> tuple[Array, Any]:
+        """dx of the shape of dy."""
+        inner, live = cache
+        dy = zero_dead(dy, live)
+        dx, dstate = self.layer.backward(params, grads, inner, dy, dstate)
+        return dx + dy, dstate
+
+    def shape_out(self, shape: Shape) -> Shape:
+        out = self.layer.shape_out(shape)
+        if out != shape:
+            raise ShapeError(f"Residual adds the layer's output to x: got {out} for x of shape {shape}, wanted the same")
+        return out
+
+    def state_shape(self, batch: int) -> Any:
+        return self.layer.state_shape(batch)
+
+    def steps_in(self, x: Array, steps: Steps | None) -> Steps | None:
+        return self.layer.steps_in(x, steps)
+
+    def steps_out(self, x: Array, steps: Steps | None) -> Steps | None:
+        return self.layer.steps_out(x, steps)
+
+    @property
+    def features_in(self) -> int | None:
+        return self.layer.features_in
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Shared(Layer):
+    """A layer whose parameters are kept once under `shared.<name>.…`, wherever in the network it is used.
+
+    Every gw.Shared of one name must hold the same layer. The state is the layer's, one for every place.
+    """
+
+    layer: Layer
+    name: str
+
+    def __init__(self, layer: Layer, name: str) -> None:
+        check_inner("Shared", layer)
+        if not isinstance(name, str) or not name or "." in name:
+            raise OptionError(f"name: got {name!r}, wanted a word without dots")
+        object.__setattr__(self, "layer", layer)
+        object.__setattr__(self, "name", name)
+
+    @property
+    def children(self) -> Mapping[str, Layer]:
+        return {SHARED + self.name: self.layer}
+
+    def init(self, rng: np.random.Generator) -> Parameters:
+        """The layer's parameters, named `shared.<name>.…`."""
+        return init_children(self, rng, trainable=True)
+
+    def forward(
+        self,
+        params: Scope,
+        x: Array,
+        state: Any = None,
+        *,
+        steps: Steps | None = None,
+        training: bool = False,
+        rng: np.random.Generator | None = None,
+        kernel: str = "auto",
+    ) -> base.Result:
+        """What the layer gives."""
+        scope = params.scope(SHARED + self.name)
+        return self.layer.forward(scope, x, state, steps=steps, training=training, rng=rng, kernel=kernel)
+
+    def backward(self, params: Scope, grads: Scope, cache: Any, dy: Any, dstate: Any = None) -> tuple[Array, Any]:
+        """What the layer gives; every use adds into the same gradients."""
+        return self.layer.backward(params.scope(SHARED + self.name), grads.scope(SHARED + self.name), cache, dy, dstate)
+
+    def shape_out(self, shape: Shape) -> Shape:
+        return self.layer.shape_out(shape)
+
+    def state_shape(self, batch: int) -> Any:
+        return self.layer.state_shape(batch)
+
+    def steps_in(self, x: Array, steps: Steps | None) -> Steps | None:
+        return self.layer.steps_in(x, steps)
+
+    def steps_out(self, x: Array, steps: Steps | None) -> Steps | None:
+        return self.layer.steps_out(x, steps)
+
+    @property
+    def features_in(self) -> int | None:
+        return self.layer.features_in
+
+    @property
+    def takes_indices(self) -> bool:
+        return self.layer.takes_indices
+
+
+def merge(outputs: list[Array], how: str) -> Array:
+    """The outputs as one: joined on the last axis, summed, multiplied or averaged."""
+    if how == "concat":
+        return np.concatenate(outputs, axis=-1)
+    if how == "mul":
+        return np.asarray(np.prod(outputs, axis=0))
+    total = np.sum(outputs, axis=0)
+    return np.asarray(total if how == "sum" else total / len(outputs))
+
+
+def d_merge(outputs: list[Array], how: str, dy: Array) -> list[Array]:
+    """Undoes `merge`: the gradient of every output."""
+    if how == "concat":
+        return np.split(dy, np.cumsum([output.shape[-1] for output in outputs])[:-1].tolist(), axis=-1)
+    if how == "mul":  # not dy * y / output: an output may be zero
+        return [dy * merge(outputs[:k] + outputs[k + 1 :], "mul") for k in range(len(outputs))]
+    return [dy / (1 if how == "sum" else len(outputs))] * len(outputs)
+
+
+def merged_shape(shapes: list[Shape], how: str) -> Shape:
+    """The shape of what `merge` makes; ShapeError if the outputs don't go together."""
+    if len({shape[:-1] for shape in shapes}) > 1 or (how != "concat" and len(set(shapes)) > 1):
+        raise ShapeError(f"merge={how!r} can't join outputs of shapes {', '.join(map(str, shapes))}")
+    return (*shapes[0][:-1], sum(shape[-1] for shape in shapes) if how == "concat" else shapes[0][-1])
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Parallel(Layer):
+    """Layers side by side on the same x, their outputs merged: "concat" (last axis), "sum", "mul" or "ave".
+
+    The state is a tuple, one entry a layer. A step of the output is live where it is live in every layer's.
+    """
+
+    layers: tuple[Layer, ...]
+    merge: str
+    trainable: bool
+
+    def __init__(self, layers: Iterable[Layer], merge: str = "concat", *, trainable: bool = True) -> None:
+        self._store({"layers": tuple(layers), "merge": merge, "trainable": trainable})
+        base.true_or_false("trainable", trainable)
+        if merge not in MERGES:
+            raise one_of("merge", merge, MERGES)
+        if not self.layers:
+            raise OptionError("Parallel: got no layers, wanted at least one")
+        for index, layer in enumerate(self.layers):
+            check_inner(f"Parallel: layer {index}", layer)
+            if getattr(layer, "return_state_sequence", False):
+                raise OptionError(f"layer {index} gives states (return_state_sequence=True), which can't be merged")
+        if len({layer.takes_indices for layer in self.layers}) > 1:
+            raise OptionError("Parallel: some layers take indices and some take numbers; all see the same x")
+        check_shared(self)
+        if self.features_in:
+            self.shape_out((1, 1, self.features_in))
+
+    @property
+    def children(self) -> Mapping[str, Layer]:
+        return {str(index): layer for index, layer in enumerate(self.layers)}
+
+    def init(self, rng: np.random.Generator) -> Parameters:
+        """The parameters of all layers, named `<index>.…`."""
+        return init_children(self, rng, self.trainable)
+
+    def forward(
+        self,
+        params: Scope,
+        x: Array,
+        state: Any = None,
+        *,
+        steps: Steps | None = None,
+        training: bool = False,
+        rng: np.random.Generator | None = None,
+        kernel: str = "auto",
+    ) -> base.Result:
+        """The merged outputs, the states and the caches of all layers."""
+        results = [
+            layer.forward(
+                params.scope(str(index)), x, None if state is None else state[index],
+                steps=steps, training=training, rng=rng, kernel=kernel,
+            )
+            for index, layer in enumerate(self.layers)
+        ]  # fmt: skip
+        outputs = [y for y, _, _ in results]
+        out = self.steps_out(x, steps)
+        live = None if out is None or outputs[0].ndim < 3 else live_or_none(out, *x.shape[:2])
+        y = zero_dead(merge(outputs, self.merge), live)
+        return y, tuple(state for _, state, _ in results), (outputs, tuple(cache for _, _, cache in results), live)
+
+    def backward(self, params: Scope, grads: Scope, cache: Any, dy: Array, dstate: Any = None) -> tuple[Array, Any]:
+        """dx, summed over the layers, and the gradients of the initial states."""
+        outputs, caches, live = cache
+        douts = d_merge(outputs, self.merge, zero_dead(dy, live))
+        results = [
+            layer.backward(
+                params.scope(str(index)), grads.scope(str(index)), caches[index], douts[index],
+                None if dstate is None else dstate[index],
+            )
+            for index, layer in enumerate(self.layers)
+        ]  # fmt: skip
+        return np.asarray(np.sum([dx for dx, _ in results], axis=0)), tuple(state for _, state in results)
+
+    def shape_out(self, shape: Shape) -> Shape:
+        return merged_shape([layer.shape_out(shape) for layer in self.layers], self.merge)
+
+    def state_shape(self, batch: int) -> Any:
+        return tuple(layer.state_shape(batch) for layer in self.layers)
+
+    def steps_out(self, x: Array, steps: Steps | None) -> Steps | None:
+        """The steps that are live for every layer."""
+        outs = [layer.steps_out(x, steps) for layer in self.layers]
+        if all(out is outs[0] for out in outs):
+            return outs[0]
+        said = [out for out in outs if out is not None]  # None: every step is live
+        live = np.logical_and.reduce([out.live(*x.shape[:2]) for out in said])
+        return Steps(mask=live, starts=next((out.starts for out in said if out.starts is not None), None))
+
+    @property
+    def features_in(self) -> int | None:
+        return next((layer.features_in for layer in self.layers if layer.features_in), None)
+
+    @property
+    def takes_indices(self) -> bool:
+        return self.layers[0].takes_indices

@@ -1,0 +1,198 @@
+"""RNN, LSTM and GRU: the layers' arguments, and what each cell adds to what they have in common."""
+
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, ClassVar
+
+import numpy as np
+
+from gatewright import cells, initializers
+from gatewright.activations import Activation, ActivationLike
+from gatewright.arrays import Array
+from gatewright.errors import OptionError
+from gatewright.layers import base
+from gatewright.layers.base import Shape
+from gatewright.layers.recurrent import Recurrent
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class RNN(Recurrent):
+    """Simple recurrent layers (Elman 1990): h' = activation(x W + h U + b).
+
+    x is (B, T, input_size); the output (B, T, hidden_size * directions), or its last live step (B, hidden_size * directions)
+    with return_sequences=False. The state is `(h,)`, of shape (num_layers * directions, B, hidden_size).
+
+    num_layers: layers on top of each other, with `dropout` of what goes from one to the next in training.
+    bidirectional: a second layer that runs from the end, its output concatenated.
+    return_state_sequence: the output is a State instead, every layer's and direction's h (and c) of every step, joined on
+        the last axis: (B, T, num_layers * directions * hidden_size).
+    go_backwards: run from the end; outputs stand in the order of processing, the live steps first.
+    masked_output: "zero", or "repeat" for Keras' rule that a dead step repeats the last live output.
+    activation: a name, None (linear) or a gw.Activation.
+    bias: False leaves the bias out.
+    learn_initial_state: the state from which sequences begin is trained (it begins at zero).
+    init: "keras" (the three initialisers by name), "pytorch" (all of U(-1/sqrt(H), 1/sqrt(H))) or, for cells with gates,
+        "chrono" (biases of Tallec & Ollivier 2018 for memories of up to `chrono_steps` steps, default 100).
+    trainable: False freezes the layer's parameters.
+
+    Raises OptionError for a value that can't be, with the known ones.
+    """
+
+    cell: ClassVar[ModuleType] = cells.rnn
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        return_sequences: bool = True,
+        return_state_sequence: bool = False,
+        go_backwards: bool = False,
+        masked_output: str = "zero",
+        activation: ActivationLike = "tanh",
+        bias: bool = True,
+        dropout: float = 0.0,
+        learn_initial_state: bool = False,
+        init: str = "keras",
+        kernel_initializer: str | None = None,
+        recurrent_initializer: str | None = None,
+        bias_initializer: str | None = None,
+        trainable: bool = True,
+    ) -> None:
+        self._store(locals())
+        self._check()
+
+    @property
+    def options(self) -> Any:
+        return cells.rnn.Options(self.activation)
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Gated(Recurrent):
+    """What LSTM and GRU have beyond RNN."""
+
+    recurrent_activation: Activation
+    chrono_steps: int | None
+
+    def _check(self) -> None:
+        super()._check()
+        if self.initialization == "chrono":
+            if self.chrono_steps is None:
+                object.__setattr__(self, "chrono_steps", 100)
+            base.whole_number("chrono_steps", self.chrono_steps, 2)
+        elif self.chrono_steps is not None:
+            raise OptionError("chrono_steps belongs to init='chrono'; leave it out")
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class LSTM(Gated):
+    """Long short-term memory layers (Hochreiter & Schmidhuber 1997; Gers et al. 2000), gates in the order i f g o.
+
+    i, f, o = recurrent_activation(x W + h U + b), g = activation(x W + h U + b), c' = f c + i g, h' = o activation(c').
+    The state is `(h, c)`, each of shape (num_layers * directions, B, hidden_size); `forget_bias` (default 1 with
+    init="keras") is where the forget gate's bias begins. All other arguments and shapes are those of gw.RNN.
+    """
+
+    cell: ClassVar[ModuleType] = cells.lstm
+    forget_bias: float | None
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        return_sequences: bool = True,
+        return_state_sequence: bool = False,
+        go_backwards: bool = False,
+        masked_output: str = "zero",
+        activation: ActivationLike = "tanh",
+        recurrent_activation: ActivationLike = "sigmoid",
+        bias: bool = True,
+        forget_bias: float | None = None,
+        dropout: float = 0.0,
+        learn_initial_state: bool = False,
+        init: str = "keras",
+        chrono_steps: int | None = None,
+        kernel_initializer: str | None = None,
+        recurrent_initializer: str | None = None,
+        bias_initializer: str | None = None,
+        trainable: bool = True,
+    ) -> None:
+        self._store(locals())
+        self._check()
+
+    def _check(self) -> None:
+        super()._check()
+        if self.forget_bias is not None and (not self.bias or self.initialization != "keras"):
+            raise OptionError("forget_bias goes with bias=True and init='keras'; leave it out")
+        if self.forget_bias is None and self.bias and self.initialization == "keras":
+            object.__setattr__(self, "forget_bias", 1.0)
+
+    def _gate_biases(self, rng: np.random.Generator, b: Array) -> None:
+        H = self.hidden_size
+        if self.chrono_steps is not None:
+            b[H : 2 * H] = initializers.chrono(rng, self.chrono_steps, H)
+            b[:H] = -b[H : 2 * H]
+        elif self.forget_bias is not None:
+            b[H : 2 * H] += self.forget_bias
+
+    @property
+    def options(self) -> Any:
+        return cells.lstm.Options(self.activation, self.recurrent_activation)
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class GRU(Gated):
+    """Gated recurrent unit layers (Cho et al. 2014), gates in the order z r n, h' = z h + (1 - z) n.
+
+    reset_after: the reset gate acts after the product with U (cuDNN, PyTorch, Keras' default), and that product has a bias of
+    its own, `bn` (H,); False: before it, as in the paper. The state is `(h,)`, of shape (num_layers * directions, B,
+    hidden_size). All other arguments and shapes are those of gw.RNN.
+    """
+
+    cell: ClassVar[ModuleType] = cells.gru
+    reset_after: bool
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        return_sequences: bool = True,
+        return_state_sequence: bool = False,
+        go_backwards: bool = False,
+        masked_output: str = "zero",
+        activation: ActivationLike = "tanh",
+        recurrent_activation: ActivationLike = "sigmoid",
+        reset_after: bool = True,
+        bias: bool = True,
+        dropout: float = 0.0,
+        learn_initial_state: bool = False,
+        init: str = "keras",
+        chrono_steps: int | None = None,
+        kernel_initializer: str | None = None,
+        recurrent_initializer: str | None = None,
+        bias_initializer: str | None = None,
+        trainable: bool = True,
+    ) -> None:
+        self._store(locals())
+        self._check()
+        base.true_or_false("reset_after", reset_after)
+
+    def _bias_shapes(self) -> dict[str, Shape]:
+        H = self.hidden_size
+        return {"b": (3 * H,), "bn": (H,)} if self.reset_after else {"b": (3 * H,)}
+
+    def _gate_biases(self, rng: np.random.Generator, b: Array) -> None:
+        if self.chrono_steps is not None:  # z is the gate that keeps
+            b[: self.hidden_size] = initializers.chrono(rng, self.chrono_steps, self.hidden_size)
+
+    @property
+    def options(self) -> Any:
+        return cells.gru.Options(self.activation, self.recurrent_activation, self.reset_after)

@@ -1,0 +1,353 @@
+"""What RNN, LSTM and GRU layers have in common: parameters, directions, stacking, and which steps they see."""
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from gatewright import activations, initializers
+from gatewright.activations import Activation
+from gatewright.arrays import Array
+from gatewright.errors import OptionError, one_of
+from gatewright.layers import base, dispatch, scan
+from gatewright.layers.base import Layer, Shape
+from gatewright.parameters import Parameters, Scope
+from gatewright.steps import Packing, Plan, Steps, in_order, live_or_none, packing
+
+INITS = ("keras", "pytorch", "chrono")
+MASKED_OUTPUTS = ("zero", "repeat")
+
+
+class Cache(NamedTuple):
+    """What one forward pass of a recurrent layer keeps."""
+
+    packing: Packing
+    out: Packing  # how the output is unpacked: `packing`, or the order of processing
+    time: int
+    scans: tuple[scan.Scan, ...]  # one a layer and direction, in the state's order
+    dropped: tuple[Array | None, ...]  # one a layer: what its input was multiplied by, (depth, S, F)
+    live: Array | None  # (B, T) live steps of the output, where some are dead
+    stateless: bool  # no state was given: the learned one, if any, served
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Recurrent(Layer):
+    """Layers of a cell, on top of each other, in one or both directions; gw.RNN tells of the arguments."""
+
+    cell: ClassVar[ModuleType]
+    input_size: int
+    hidden_size: int
+    num_layers: int
+    bidirectional: bool
+    return_sequences: bool
+    return_state_sequence: bool
+    go_backwards: bool
+    masked_output: str
+    activation: Activation
+    bias: bool
+    dropout: float
+    learn_initial_state: bool
+    initialization: str
+    kernel_initializer: str | None
+    recurrent_initializer: str | None
+    bias_initializer: str | None
+    trainable: bool
+
+    @property
+    @abstractmethod
+    def options(self) -> Any:
+        """The cell's Options."""
+
+    def _check(self) -> None:
+        """Normalises the fields and raises OptionError for values that can't be."""
+        for name, least in (("input_size", 1), ("hidden_size", 1), ("num_layers", 1)):
+            base.whole_number(name, getattr(self, name), least)
+        for name in ("bidirectional", "return_sequences", "return_state_sequence", "go_backwards", "bias",
+                     "learn_initial_state", "trainable"):  # fmt: skip
+            base.true_or_false(name, getattr(self, name))
+        base.fraction("dropout", self.dropout)
+        for name in ("activation", "recurrent_activation"):
+            if hasattr(self, name):
+                object.__setattr__(self, name, activations.get(getattr(self, name)))
+                if getattr(self, name).name == "softmax":
+                    raise OptionError(f"{name}='softmax' is for outputs: use gw.Dense(…, activation='softmax')")
+        if self.masked_output not in MASKED_OUTPUTS:
+            raise one_of("masked_output", self.masked_output, MASKED_OUTPUTS)
+        if self.bidirectional and self.go_backwards:
+            raise OptionError("go_backwards=True with bidirectional=True: a bidirectional layer runs both ways already")
+        if self.dropout and self.num_layers == 1:
+            raise OptionError("dropout acts between layers: use num_layers > 1, or gw.Dropout before or after this layer")
+        if self.return_state_sequence and not self.return_sequences:
+            raise OptionError("return_state_sequence=True gives every step: leave return_sequences=True")
+        if self.masked_output == "repeat" and (self.return_state_sequence or not self.return_sequences):
+            raise OptionError("masked_output='repeat' is about the sequence of outputs: it needs return_sequences=True alone")
+        self._check_initializers()
+
+    def _check_initializers(self) -> None:
+        if self.initialization not in INITS:
+            raise one_of("init", self.initialization, INITS)
+        if self.initialization == "chrono" and len(self.cell.GATES) == 1:
+            raise OptionError("init='chrono' sets the biases of gates, and an RNN has none; use LSTM or GRU")
+        if self.initialization == "chrono" and not self.bias:
+            raise OptionError("init='chrono' sets biases: leave bias=True")
+        names = {"kernel_initializer": "glorot_uniform", "recurrent_initializer": "orthogonal", "bias_initializer": "zeros"}
+        for name, default in names.items():
+            got = getattr(self, name)
+            if self.initialization == "pytorch":
+                if got is not None:
+                    raise OptionError(f"init='pytorch' draws every weight: leave {name} out; got {got!r}")
+            elif got is None:
+                object.__setattr__(self, name, default)
+            else:
+                initializers.initializer(name, got)
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """The scopes of the directions within a layer."""
+        return ("forward", "backward") if self.bidirectional else ("",)
+
+    @property
+    def prefixes(self) -> list[str]:
+        """The scope of every layer and direction, in the state's order; an unneeded part is left out."""
+        layers = [f"layer{k}" for k in range(self.num_layers)] if self.num_layers > 1 else [""]
+        return [".".join(part for part in (layer, direction) if part) for layer in layers for direction in self.directions]
+
+    def _scope(self, params: Scope, index: int) -> Scope:
+        prefix = self.prefixes[index]
+        return params.scope(prefix) if prefix else params
+
+    def _weights(self, scope: Scope) -> Any:
+        return self.cell.Weights(*(scope[name] if name in scope else None for name in self.cell.Weights._fields))
+
+    # --- parameters
+
+    def init(self, rng: np.random.Generator) -> Parameters:
+        """W (F, kH), U (H, kH), b (kH,), with learn_initial_state h0 (and c0) (H,), for every layer and direction."""
+        arrays: dict[str, Array] = {}
+        for index, prefix in enumerate(self.prefixes):
+            features = self.input_size if index < len(self.directions) else self.hidden_size * len(self.directions)
+            for name, array in self._draw(rng, features).items():
+                arrays[f"{prefix}.{name}" if prefix else name] = array
+        return Parameters.of(arrays, () if self.trainable else arrays, float)
+
+    def _draw(self, rng: np.random.Generator, features: int) -> dict[str, Array]:
+        """The weights of one layer and direction."""
+        H, k = self.hidden_size, len(self.cell.GATES)
+        shapes: dict[str, Shape] = {"W": (features, k * H), "U": (H, k * H)}
+        if self.bias:
+            shapes |= self._bias_shapes()
+        if self.initialization == "pytorch":
+            draws = dict.fromkeys(shapes, initializers.uniform(1 / math.sqrt(H)))
+        else:
+            names = {"W": self.kernel_initializer, "U": self.recurrent_initializer}
+            draws = {n: initializers.initializer(n, names.get(n, self.bias_initializer) or "") for n in shapes}
+        arrays = {name: draws[name](rng, shape) for name, shape in shapes.items()}
+        if self.bias:
+            self._gate_biases(rng, arrays["b"])
+        if self.learn_initial_state:
+            arrays |= {f"{name}0": np.zeros(H) for name in self.cell.State._fields}
+        return arrays
+
+    def _bias_shapes(self) -> dict[str, Shape]:
+        return {"b": (len(self.cell.GATES) * self.hidden_size,)}
+
+    def _gate_biases(self, rng: np.random.Generator, b: Array) -> None:
+        """Writes what the initialisation says of single gates into b."""
+
+    # --- shapes and steps
+
+    @property
+    def features_in(self) -> int | None:
+        return self.input_size
+
+    @property
+    def chunk_problem(self) -> str | None:
+        if self.bidirectional:
+            return f"{type(self).__name__}(bidirectional=True) reads the sequence from its end too"
+        return f"{type(self).__name__}(go_backwards=True) begins at the end of the sequence" if self.go_backwards else None
+
+    @property
+    def analytic(self) -> bool:
+        return all(option.analytic for option in self.options if isinstance(option, Activation))
+
+    def shape_out(self, shape: Shape) -> Shape:
+        base.wants_sequences(shape, self.input_size)
+        width = self.hidden_size * len(self.directions) * (self.num_layers if self.return_state_sequence else 1)
+        return (*shape[:2], width) if self.return_sequences else (shape[0], width)
+
+    def state_shape(self, batch: int) -> Any:
+        shape = (self.num_layers * len(self.directions), batch, self.hidden_size)
+        return self.cell.State(*(shape for _ in self.cell.State._fields))
+
+    def steps_out(self, x: Array, steps: Steps | None) -> Steps | None:
+        """None after the last output alone; after go_backwards the live steps stand first."""
+        if not self.return_sequences:
+            return None
+        if not self.go_backwards or steps is None:
+            return steps
+        if self.masked_output == "repeat":  # Keras' rule: the whole time axis is turned round, dead steps too
+            return Steps(mask=steps.live(*x.shape[:2])[:, ::-1])
+        packed = packing(steps, *x.shape[:2])
+        return in_order(packed, steps, x.shape[1])[1] if isinstance(packed, Plan) else None
+
+    def _packings(self, x: Array, steps: Steps | None) -> tuple[Packing, Packing]:
+        """How x is packed, and how the output is unpacked."""
+        packed = packing(steps, *x.shape[:2])
+        if not (self.go_backwards and isinstance(packed, Plan) and steps is not None):
+            return packed, packed
+        if self.masked_output == "repeat":
+            if steps.starts is not None:
+                raise OptionError("masked_output='repeat' with go_backwards=True has no meaning for `starts`; use 'zero'")
+            turned = packed.lengths[packed.column] - 1 - packed.line
+            return packed, packed._replace(time=x.shape[1] - 1 - packed.time, line=turned)
+        return packed, in_order(packed, steps, x.shape[1])[0]
+
+    # --- the pair
+
+    def forward(
+        self,
+        params: Scope,
+        x: Array,
+        state: Any = None,
+        *,
+        steps: Steps | None = None,
+        training: bool = False,
+        rng: np.random.Generator | None = None,
+        kernel: str = "auto",
+    ) -> base.Result:
+        """y, the final state and the cache, for x (B, T, F) and a state of (num_layers * directions, B, H) arrays."""
+        cell = dispatch.choose(self.cell, kernel).module
+        packed, out = self._packings(x, steps)
+        ways = len(self.directions)
+        line = packed.pack(x)
+        line = packed.flip(line) if self.go_backwards else line
+        sequences, finals, scans, dropped = [], [], [], []
+        for k in range(self.num_layers):
+            keep = self._dropout_mask(line, rng) if training and k > 0 and self.dropout else None
+            line = line if keep is None else line * keep
+            dropped.append(keep)
+            for d in range(ways):
+                first = self._initial(params, k * ways + d, state, x.shape[0], packed)
+                run = self._weights(self._scope(params, k * ways + d)), self.options
+                seq, final, cache = scan.forward(cell, *run, packed.flip(line) if d else line, first, packed)
+                sequences.append(cell.State(*map(packed.flip, seq)) if d else seq)
+                finals.append(cell.State(*map(packed.leave, final)))
+                scans.append(cache)
+            line = np.concatenate([seq.h for seq in sequences[-ways:]], axis=-1) if ways > 1 else sequences[-1].h
+        final = cell.State(*(np.stack(arrays) for arrays in zip(*finals, strict=True)))
+        live = live_or_none(self.steps_out(x, steps), *x.shape[:2])
+        cache = Cache(packed, out, x.shape[1], tuple(scans), tuple(dropped), live, state is None)
+        return self._output(cache, sequences, finals, line), final, cache
+
+    def _output(self, cache: Cache, sequences: list[Any], finals: list[Any], top: Array) -> Any:
+        """The output: every step, every state of every step, or the last step alone."""
+        if self.return_state_sequence:
+            joined = (np.concatenate(arrays, axis=-1) for arrays in zip(*sequences, strict=True))
+            return self.cell.State(*(cache.out.unpack(array, cache.time) for array in joined))
+        if not self.return_sequences:
+            return np.concatenate([final.h for final in finals[-len(self.directions) :]], axis=-1)
+        y = cache.out.unpack(top, cache.time)
+        return _repeat(y, cache.live) if self.masked_output == "repeat" and cache.live is not None else y
+
+    def backward(self, params: Scope, grads: Scope, cache: Cache, dy: Any, dstate: Any = None) -> tuple[Array, Any]:
+        """dx (B, T, F) and the gradient of the initial state, from dy of the output's shape."""
+        cell, packed, ways = self.cell, cache.packing, len(self.directions)
+        dsequences, dfinals = self._d_output(cache, dy, dstate)
+        dline: Array | None = None
+        dstates: list[Any] = []
+        for k in reversed(range(self.num_layers)):
+            dlines: list[Array] = []
+            for d in reversed(range(ways)):
+                index = k * ways + d
+                dseq, dfinal = dsequences[index], dfinals[index]
+                if dline is not None:  # the layer above read this one's output
+                    dseq = dseq._replace(h=dseq.h + dline[..., d * self.hidden_size : (d + 1) * self.hidden_size])
+                dseq = cell.State(*(a if a is None or not d else packed.flip(a) for a in dseq))
+                scope = self._scope(params, index)
+                undone = scan.backward(cell, self._weights(scope), self.options, cache.scans[index], dseq, dfinal, packed)
+                dlines.append(packed.flip(undone[0]) if d else undone[0])
+                self._add_weights(self._scope(grads, index), undone[1])
+                dstates.insert(0, self._d_initial(grads, index, undone[2], cache))
+            dline = dlines[0] if ways == 1 else dlines[0] + dlines[1]
+            keep = cache.dropped[k]
+            dline = dline if keep is None else dline * keep
+        assert dline is not None  # num_layers >= 1
+        dx = packed.unpack(packed.flip(dline) if self.go_backwards else dline, cache.time)
+        return dx, cell.State(*(np.stack(arrays) for arrays in zip(*dstates, strict=True)))
+
+    def _d_output(self, cache: Cache, dy: Any, dstate: Any) -> tuple[list[Any], list[Any]]:
+        """Undoes `_output`: gradients of the states of every step and of the final state, one State a layer and direction."""
+        cell, packed, n, H = self.cell, cache.packing, len(self.prefixes), self.hidden_size
+        depth, columns = cache.scans[0].shape[:2]
+        ways, dtype = len(self.directions), (dy[0] if self.return_state_sequence else dy).dtype
+        nothing = np.zeros((depth, columns, H), dtype)
+        dsequences = [cell.State(nothing, *(None for _ in cell.State._fields[1:])) for _ in range(n)]
+        batch = dy[0].shape[0] if self.return_state_sequence else dy.shape[0]
+        if dstate is None:
+            dstate = cell.State(*(np.zeros((n, batch, H), dtype) for _ in cell.State._fields))
+        dfinals = [cell.State(*(array[index] for array in dstate)) for index in range(n)]
+        if self.return_state_sequence:
+            parts = [np.split(cache.out.pack(array), n, axis=-1) for array in dy]
+            dsequences = [cell.State(*arrays) for arrays in zip(*parts, strict=True)]
+        elif not self.return_sequences:
+            for d, part in enumerate(np.split(dy, ways, axis=-1)):
+                index = n - ways + d
+                dfinals[index] = dfinals[index]._replace(h=dfinals[index].h + part)
+        else:
+            dy = _d_repeat(dy, cache.live) if self.masked_output == "repeat" and cache.live is not None else dy
+            for d, part in enumerate(np.split(cache.out.pack(dy), ways, axis=-1)):
+                dsequences[n - ways + d] = dsequences[n - ways + d]._replace(h=part)
+        return dsequences, [cell.State(*map(packed.d_leave, final)) for final in dfinals]
+
+    def _initial(self, params: Scope, index: int, state: Any, batch: int, packed: Packing) -> Any:
+        """The state (S, H) with which a layer and direction begins: given, learned or zero."""
+        scope = self._scope(params, index)
+        arrays = []
+        for k, name in enumerate(self.cell.State._fields):
+            fresh = scope[f"{name}0"] if self.learn_initial_state else np.zeros(self.hidden_size, scope["U"].dtype)
+            given = np.broadcast_to(fresh, (batch, self.hidden_size)) if state is None else state[k][index]
+            arrays.append(packed.enter(given, fresh))
+        return self.cell.State(*arrays)
+
+    def _d_initial(self, grads: Scope, index: int, dcolumns: Any, cache: Cache) -> Any:
+        """Undoes `_initial`: the gradient (B, H) of the state handed in; adds those of a learned one."""
+        dstate = []
+        for name, array in zip(self.cell.State._fields, dcolumns, strict=True):
+            dgiven, dfresh = cache.packing.d_enter(array)
+            if self.learn_initial_state:
+                self._scope(grads, index).add(f"{name}0", dfresh + dgiven.sum(axis=0) if cache.stateless else dfresh)
+            dstate.append(dgiven)
+        return self.cell.State(*dstate)
+
+    def _add_weights(self, grads: Scope, dweights: Any) -> None:
+        for name, array in zip(dweights._fields, dweights, strict=True):
+            if array is not None:
+                grads.add(name, array)
+
+    def _dropout_mask(self, x: Array, rng: np.random.Generator | None) -> Array:
+        """Inverted dropout (Srivastava et al. 2014): 0 with probability `dropout`, else 1 / (1 - dropout)."""
+        assert rng is not None, "training with dropout needs an rng"
+        return ((rng.random(x.shape) >= self.dropout) / (1 - self.dropout)).astype(x.real.dtype)
+
+
+def _latest(live: Array) -> Array:
+    """(B, T) int: at every step the last live step so far, -1 before the first."""
+    return np.maximum.accumulate(np.where(live, np.arange(live.shape[1]), -1), axis=1)
+
+
+def _repeat(y: Array, live: Array) -> Array:
+    """Keras' rule: a dead step repeats the output of the last live one, zero before the first."""
+    latest = _latest(live)
+    return base.zero_dead(np.take_along_axis(y, np.maximum(latest, 0)[..., None], axis=1), latest >= 0)
+
+
+def _d_repeat(dy: Array, live: Array) -> Array:
+    """Undoes `_repeat`: what the repeated outputs got goes to the live step that they repeat."""
+    latest = _latest(live)
+    total = np.zeros_like(dy)
+    rows, times = np.nonzero(latest >= 0)
+    np.add.at(total, (rows, latest[rows, times]), dy[rows, times])
+    return total

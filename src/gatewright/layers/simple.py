@@ -1,0 +1,370 @@
+"""Layers without memory: Dense, Embedding, LayerNorm, Dropout, Masking."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gatewright import activations, initializers
+from gatewright.activations import Activation, ActivationLike
+from gatewright.arrays import Array, rows
+from gatewright.errors import OptionError, ShapeError, one_of
+from gatewright.layers import base
+from gatewright.layers.base import Layer, Shape, zero_dead
+from gatewright.parameters import Parameters, Scope
+from gatewright.steps import Steps, live_or_none, with_mask
+
+
+def _live(x: Array, steps: Steps | None) -> Array | None:
+    return None if steps is None else live_or_none(steps, *x.shape[:2])
+
+
+class DenseCache(NamedTuple):
+    x: Array  # (N, F) the live rows of the input
+    z: Array  # (N, O) before the activation
+    y: Array  # (N, O) after it
+    live: Array | None  # (B, T)
+    shape: Shape  # of the input
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Dense(Layer):
+    """y = activation(x W + b) on the last axis of anything: (…, input_size) -> (…, output_size).
+
+    W is (input_size, output_size), b (output_size,). activation: a name ("softmax" too), None (linear) or a gw.Activation.
+    init: "keras" (kernel_initializer and bias_initializer by name) or "pytorch" (all of U(-1/sqrt(F), 1/sqrt(F))).
+    """
+
+    input_size: int
+    output_size: int
+    activation: Activation
+    bias: bool
+    initialization: str
+    kernel_initializer: str | None
+    bias_initializer: str | None
+    trainable: bool
+
+    def __init__(
+        self,
+        input_size: int,
+        output_size: int,
+        activation: ActivationLike = None,
+        *,
+        bias: bool = True,
+        init: str = "keras",
+        kernel_initializer: str | None = None,
+        bias_initializer: str | None = None,
+        trainable: bool = True,
+    ) -> None:
+        self._store(locals())
+        object.__setattr__(self, "activation", activations.get(activation))
+        base.whole_number("input_size", input_size)
+        base.whole_number("output_size", output_size)
+        base.true_or_false("bias", bias)
+        base.true_or_false("trainable", trainable)
+        if init not in ("keras", "pytorch"):
+            raise one_of("init", init, ("keras", "pytorch"))
+        for name, default in (("kernel_initializer", "glorot_uniform"), ("bias_initializer", "zeros")):
+            got = getattr(self, name)
+            if got is not None and init == "pytorch":
+                raise OptionError(f"init='pytorch' draws every weight: leave {name} out; got {got!r}")
+            if init == "keras":
+                object.__setattr__(self, name, got or default)
+                initializers.initializer(name, got or default)
+
+    def init(self, rng: np.random.Generator) -> Parameters:
+        """W (input_size, output_size) and b (output_size,)."""
+        shapes: dict[str, Shape] = {"W": (self.input_size, self.output_size)}
+        shapes |= {"b": (self.output_size,)} if self.bias else {}
+        arrays = {}
+        for name, shape in shapes.items():
+            chosen = self.kernel_initializer if name == "W" else self.bias_initializer
+            limit = initializers.uniform(1 / math.sqrt(self.input_size))
+            arrays[name] = (initializers.initializer(name, chosen) if chosen else limit)(rng, shape)
+        return Parameters.of(arrays, () if self.trainable else arrays, float)
+
+    def forward(
+        self,
+        params: Scope,
+        x: Array,
+        state: Any = None,
+        *,
+        steps: Steps | None = None,
+        training: bool = False,
+        rng: np.random.Generator | None = None,
+        kernel: str = "auto",
+    ) -> base.Result:
+        """y (…, output_size) for x (…, input_size)."""
+        live = _live(x, steps)
+        flat = rows(x) if live is None else x[live]
+        z = flat @ params["W"]
+        if self.bias:
+            z += params["b"]
+        y = self.activation.forward(z)
+        return _spread(y, live, (*x.shape[:-1], self.output_size)), None, DenseCache(flat, z, y, live, x.shape)
+
+    def backward(self, params: Scope, grads: Scope, cache: DenseCache, dy: Array, dstate: Any = None) -> tuple[Array, Any]:
+        """dx (…, input_size) from dy (…, output_size)."""
+        x, z, y, live, shape = cache
+        dflat = rows(dy) if live is None else dy[live]
+        dz = self.activation.backward(z, y, dflat)  # y = activation(z)
+        if self.bias:
+            grads.add("b", dz.sum(axis=0))
+        grads.add("W", x.T @ dz)  # z = x W + b
+        return _spread(dz @ params["W"].T, live, shape), None
+
+    def shape_out(self, shape: Shape) -> Shape:
+        if len(shape) < 2 or shape[-1] != self.input_size:
+            raise ShapeError(f"got x of shape {shape}, wanted (batch, …, {self.input_size})")
+        return (*shape[:-1], self.output_size)
+
+    @property
+    def features_in(self) -> int | None:
+        return self.input_size
+
+    @property
+    def analytic(self) -> bool:
+        return self.activation.analytic
+
+
+def _spread(flat: Array, live: Array | None, shape: Shape) -> Array:
+    """The rows (N, O) back in their places, zero at dead steps."""
+    if live is None:
+        return flat.reshape(shape)
+    whole = np.zeros(shape, flat.dtype)
+    whole[live] = flat
+    return whole
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Embedding(Layer):
+    """A vector for every index: (…) whole numbers in 0 … count - 1 -> (…, size).
+
+    E is (count, size). mask_zero: index 0 is padding; its steps are dead, for the layers behind this one too.
+    """
+
+    count: int
+    size: int
+    mask_zero: bool
+    embeddings_initializer: str
+    trainable: bool
+
+    def __init__(
+        self,
+        count: int,
+        size: int,
+        *,
+        mask_zero: bool = False,
+        embeddings_initializer: str = "random_uniform",
+        trainable: bool = True,
+    ) -> None:
+        self._store(locals())
+        base.whole_number("count", count)
+        base.whole_number("size", size)
+        base.true_or_false("mask_zero", mask_zero)
+        base.true_or_false("trainable", trainable)
+        initializers.initializer("embeddings_initializer", embeddings_initializer)
+
+    def init(self, rng: np.random.Generator) -> Parameters:
+        """E (count, size)."""
+        draw = initializers.initializer("embeddings_initializer", self.embeddings_initializer)
+        arrays = {"E": draw(rng, (self.count, self.size))}
+        return Parameters.of(arrays, () if self.trainable else arrays, float)
+
+    def forward(
+        self,
+        params: Scope,
+        x: Array,
+        state: Any = None,
+        *,
+        steps: Steps | None = None,
+        training: bool = False,
+        rng: np.random.Generator | None = None,
+        kernel: str = "auto",
+    ) -> base.Result:
+        """The rows of E that x names, (…, size)."""
+        live = _live(x, self.steps_out(x, steps))
+        flat = x.ravel() if live is None else x[live]
+        return _spread(params["E"][flat], live, (*x.shape, self.size)), None, (flat, live, x.shape)
+
+    def backward(self, params: Scope, grads: Scope, cache: Any, dy: Array, dstate: Any = None) -> tuple[Array, Any]:
+        """Adds dy to the rows that x named. An index has no gradient: dx is zero."""
+        flat, live, shape = cache
+        dE = np.zeros(params["E"].shape, dy.dtype)
+        np.add.at(dE, flat, rows(dy) if live is None else dy[live])
+        grads.add("E", dE)
+        return np.zeros(shape, dy.dtype), None
+
+    def shape_out(self, shape: Shape) -> Shape:
+        if len(shape) != 2:
+            raise ShapeError(f"got x of shape {shape}, wanted (batch, time), a whole number a step")
+        return (*shape, self.size)
+
+    def steps_in(self, x: Array, steps: Steps | None) -> Steps | None:
+        return self.steps_out(x, steps)
+
+    def steps_out(self, x: Array, steps: Steps | None) -> Steps | None:
+        """With mask_zero the steps of index 0 are dead."""
+        return with_mask(steps, x != 0) if self.mask_zero else steps
+
+    @property
+    def takes_indices(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class LayerNorm(Layer):
+    """Layer normalisation (Ba et al. 2016) over the last axis: y = gain (x - mean) / sqrt(var + epsilon) + shift.
+
+    (…, size) -> (…, size); gain and shift are (size,).
+    """
+
+    size: int
+    epsilon: float
+    trainable: bool
+
+    def __init__(self, size: int, *, epsilon: float = 1e-5, trainable: bool = True) -> None:
+        self._store(locals())
+        base.whole_number("size", size)
+        base.true_or_false("trainable", trainable)
+        if not epsilon > 0:
+            raise OptionError(f"epsilon: got {epsilon!r}, wanted a number above 0")
+
+    def init(self, rng: np.random.Generator) -> Parameters:
+        """gain (size,), ones, and shift (size,), zeros."""
+        arrays = {"gain": np.ones(self.size), "shift": np.zeros(self.size)}
+        return Parameters.of(arrays, () if self.trainable else arrays, float)
+
+    def forward(
+        self,
+        params: Scope,
+        x: Array,
+        state: Any = None,
+        *,
+        steps: Steps | None = None,
+        training: bool = False,
+        rng: np.random.Generator | None = None,
+        kernel: str = "auto",
+    ) -> base.Result:
+        """y (…, size) for x (…, size)."""
+        live = _live(x, steps)
+        flat = rows(x) if live is None else x[live]
+        centred = flat - flat.mean(axis=-1, keepdims=True)
+        scale = 1 / np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + x.dtype.type(self.epsilon))
+        normal = centred * scale
+        return _spread(normal * params["gain"] + params["shift"], live, x.shape), None, (normal, scale, live, x.shape)
+
+    def backward(self, params: Scope, grads: Scope, cache: Any, dy: Array, dstate: Any = None) -> tuple[Array, Any]:
+        """dx (…, size) from dy (…, size)."""
+        normal, scale, live, shape = cache
+        dflat = rows(dy) if live is None else dy[live]
+        grads.add("shift", dflat.sum(axis=0))
+        grads.add("gain", (dflat * normal).sum(axis=0))
+        dnormal = dflat * params["gain"]  # y = normal gain + shift
+        # normal = (x - mean) scale: what changes mean or variance alone has no effect
+        mean, along = dnormal.mean(axis=-1, keepdims=True), (dnormal * normal).mean(axis=-1, keepdims=True)
+        return _spread((dnormal - mean - normal * along) * scale, live, shape), None
+
+    def shape_out(self, shape: Shape) -> Shape:
+        if len(shape) < 2 or shape[-1] != self.size:
+            raise ShapeError(f"got x of shape {shape}, wanted (batch, …, {self.size})")
+        return shape
+
+    @property
+    def features_in(self) -> int | None:
+        return self.size
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Dropout(Layer):
+    """Inverted dropout (Srivastava et al. 2014) in training: each number is 0 with probability `rate`, else / (1 - rate).
+
+    Any shape; outside training x goes through.
+    """
+
+    rate: float
+
+    def __init__(self, rate: float) -> None:
+        self._store(locals())
+        base.fraction("rate", rate)
+
+    def init(self, rng: np.random.Generator) -> Parameters:
+        """No parameters."""
+        return Parameters({})
+
+    def forward(
+        self,
+        params: Scope,
+        x: Array,
+        state: Any = None,
+        *,
+        steps: Steps | None = None,
+        training: bool = False,
+        rng: np.random.Generator | None = None,
+        kernel: str = "auto",
+    ) -> base.Result:
+        """x with numbers dropped, in training."""
+        live = _live(x, steps)
+        keep: Array | None = None
+        if training and self.rate:
+            assert rng is not None, "training with dropout needs an rng"
+            keep = ((rng.random(x.shape) >= self.rate) / (1 - self.rate)).astype(x.real.dtype)
+        y = zero_dead(x, live)
+        return y if keep is None else y * keep, None, (keep, live)
+
+    def backward(self, params: Scope, grads: Scope, cache: Any, dy: Array, dstate: Any = None) -> tuple[Array, Any]:
+        """dx of the shape of dy."""
+        keep, live = cache
+        return zero_dead(dy if keep is None else dy * keep, live), None
+
+    def shape_out(self, shape: Shape) -> Shape:
+        return shape
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Masking(Layer):
+    """Steps whose features are all equal to `value` are dead (Keras' rule; NaN is a value too): (B, T, F) -> (B, T, F)."""
+
+    value: float
+
+    def __init__(self, value: float = 0.0) -> None:
+        self._store(locals())
+        if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+            raise OptionError(f"value: got {value!r}, wanted a number")
+
+    def init(self, rng: np.random.Generator) -> Parameters:
+        """No parameters."""
+        return Parameters({})
+
+    def forward(
+        self,
+        params: Scope,
+        x: Array,
+        state: Any = None,
+        *,
+        steps: Steps | None = None,
+        training: bool = False,
+        rng: np.random.Generator | None = None,
+        kernel: str = "auto",
+    ) -> base.Result:
+        """x with zeros at dead steps."""
+        live = _live(x, self.steps_out(x, steps))
+        return zero_dead(x, live), None, live
+
+    def backward(self, params: Scope, grads: Scope, cache: Any, dy: Array, dstate: Any = None) -> tuple[Array, Any]:
+        """dx of the shape of dy, zero at dead steps."""
+        return zero_dead(dy, cache), None
+
+    def shape_out(self, shape: Shape) -> Shape:
+        if len(shape) != 3:
+            raise ShapeError(f"got x of shape {shape}, wanted (batch, time, features)")
+        return shape
+
+    def steps_in(self, x: Array, steps: Steps | None) -> Steps | None:
+        return self.steps_out(x, steps)
+
+    def steps_out(self, x: Array, steps: Steps | None) -> Steps | None:
+        """A step is live if one of its features differs from `value`."""
+        differs = ~np.isnan(x) if math.isnan(self.value) else x != x.dtype.type(self.value)
+        return with_mask(steps, differs.any(axis=-1))

@@ -1,0 +1,51 @@
+"""Layers as JSON values and back: the architecture in a model file. Only layers on the list are built."""
+
+from typing import Any
+
+from gatewright.activations import Activation
+from gatewright.errors import FormatError, OptionError, ShapeError
+from gatewright.layers.base import Layer
+from gatewright.layers.bidirectional import Bidirectional
+from gatewright.layers.containers import Parallel, Residual, Sequential, Shared
+from gatewright.layers.gated import GRU, LSTM, RNN
+from gatewright.layers.simple import Dense, Dropout, Embedding, LayerNorm, Masking
+
+_KINDS = (
+    *(RNN, LSTM, GRU, Bidirectional),
+    *(Dense, Embedding, LayerNorm, Dropout, Masking),
+    *(Sequential, Residual, Parallel, Shared),
+)
+KNOWN: dict[str, type[Layer]] = {kind.__name__: kind for kind in _KINDS}
+
+
+def to_json(value: Any) -> Any:
+    """A layer, or an argument of one, as a JSON value."""
+    if isinstance(value, Layer):
+        if type(value) is not KNOWN.get(type(value).__name__):
+            raise OptionError(f"{type(value).__name__} is no layer of gatewright's own, so no file can name it")
+        return {"layer": type(value).__name__, **{name: to_json(item) for name, item in value.config().items()}}
+    if isinstance(value, Activation):
+        return {"activation": value.name, "alpha": value.alpha, "beta": value.beta}
+    if isinstance(value, tuple | list):
+        return [to_json(item) for item in value]
+    return value.item() if hasattr(value, "item") else value
+
+
+def from_json(value: Any) -> Any:
+    """Undoes `to_json`. Raises FormatError for anything that `to_json` does not write."""
+    if isinstance(value, list):
+        return tuple(from_json(item) for item in value)
+    if not isinstance(value, dict):
+        return value
+    if "activation" in value and "layer" not in value:
+        return Activation(value["activation"], value.get("alpha"), value.get("beta"))
+    kind = KNOWN.get(str(value.get("layer")))
+    if kind is None:
+        raise FormatError(f"layer {value.get('layer')!r} is unknown; known: {', '.join(KNOWN)}")
+    arguments = {name: from_json(item) for name, item in value.items() if name != "layer"}
+    try:
+        if kind is Sequential:
+            return Sequential(*arguments["layers"], trainable=arguments["trainable"])
+        return kind(**arguments)
+    except (TypeError, KeyError, OptionError, ShapeError) as error:
+        raise FormatError(f"layer {kind.__name__}: {error}") from None
