@@ -1,0 +1,264 @@
+"""Optimizers on the flat vector of parameters: PyTorch's formulas and defaults, in place.
+
+An optimizer is a frozen description; what it remembers from update to update is an `OptimizerState` of its own.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+
+from gatewright.arrays import Array
+from gatewright.errors import OptionError, one_of
+from gatewright.layers.base import fraction
+from gatewright.parameters import Parameters
+from gatewright.training.checks import not_negative
+
+Groups: TypeAlias = Mapping[str, Mapping[str, float]]
+
+
+class Segment(NamedTuple):
+    """A run of the flat vector that is trained with one learning rate and one weight decay."""
+
+    where: slice
+    learning_rate: float
+    weight_decay: float
+
+
+@dataclass
+class OptimizerState:
+    """What an optimizer carries from update to update."""
+
+    segments: list[Segment]
+    slots: dict[str, Array]  # moments and the like, each (N,) like the flat vector
+    count: int = 0  # updates made
+
+
+@dataclass(frozen=True)
+class Optimizer(ABC):
+    """How parameters follow their gradients.
+
+    `groups={"*.b": {"weight_decay": 0}}` gives some names (exact, a layer's prefix or a shell pattern) a `learning_rate`
+    or `weight_decay` of their own; where several patterns match, the later one counts.
+    """
+
+    learning_rate: float = 1e-3
+    weight_decay: float = field(default=0.0, kw_only=True)
+    groups: Groups | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        not_negative(f"{name}: learning_rate", self.learning_rate)
+        not_negative(f"{name}: weight_decay", self.weight_decay)
+        for pattern, options in (self.groups or {}).items():
+            for option, value in options.items():
+                if option not in ("learning_rate", "weight_decay"):
+                    raise one_of(f"{name}: groups[{pattern!r}]: option", option, ("learning_rate", "weight_decay"))
+                not_negative(f"{name}: groups[{pattern!r}]: {option}", value)
+
+    def slots(self) -> tuple[str, ...]:
+        """The names of the vectors (N,) that these options make the optimizer remember."""
+        return ()
+
+    def init(self, params: Parameters) -> OptimizerState:
+        """The state before the first update; frozen names get no segment, hence no step and no decay.
+
+        Raises OptionError where a group's pattern matches no name.
+        """
+        options = {name: {"learning_rate": self.learning_rate, "weight_decay": self.weight_decay} for name in params}
+        for pattern, own in (self.groups or {}).items():
+            for name in params.matching(pattern):
+                options[name] |= own
+        segments: list[Segment] = []
+        for name, where in params.slices().items():
+            if not params.trainable[name]:
+                continue
+            new = Segment(where, **options[name])
+            if segments and segments[-1].where.stop == where.start and segments[-1][1:] == new[1:]:
+                new = new._replace(where=slice(segments.pop().where.start, where.stop))
+            segments.append(new)
+        return OptimizerState(segments, {slot: np.zeros_like(params.flat) for slot in self.slots()})
+
+    def update(self, flat: Array, gradient: Array, state: OptimizerState, schedule: Callable[[float], float]) -> None:
+        """One step, in place, of `flat` (N,) against `gradient` (N,), which is used up.
+
+        `schedule` turns a segment's base learning rate into that of this update.
+        """
+        state.count += 1
+        for segment in state.segments:
+            where = segment.where
+            slots = {slot: array[where] for slot, array in state.slots.items()}
+            now = segment._replace(learning_rate=schedule(segment.learning_rate))
+            self.step(flat[where], gradient[where], slots, now, state.count)
+
+    @abstractmethod
+    def step(self, p: Array, g: Array, slots: dict[str, Array], segment: Segment, count: int) -> None:
+        """Update number `count` (from 1) of one segment: p, g and every slot are views of one length, g may be changed."""
+
+
+def _decay(p: Array, g: Array, weight_decay: float) -> None:
+    if weight_decay:
+        g += weight_decay * p
+
+
+def _follow(slot: Array, g: Array, rate: float) -> None:
+    # slot += rate (g - slot): the exponential mean of g.
+    d = g - slot
+    d *= rate
+    slot += d
+
+
+@dataclass(frozen=True)
+class SGD(Optimizer):
+    """Stochastic gradient descent with momentum, as `torch.optim.SGD`."""
+
+    momentum: float = 0.0
+    dampening: float = 0.0
+    nesterov: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        not_negative("SGD: momentum", self.momentum)
+        fraction("SGD: dampening", self.dampening)
+        if self.nesterov and not (self.momentum > 0 and self.dampening == 0):
+            raise OptionError("SGD: nesterov=True needs a momentum above 0 and dampening=0")
+
+    def slots(self) -> tuple[str, ...]:
+        return ("momentum",) if self.momentum else ()
+
+    def step(self, p: Array, g: Array, slots: dict[str, Array], segment: Segment, count: int) -> None:
+        _decay(p, g, segment.weight_decay)
+        if self.momentum:
+            buffer = slots["momentum"]
+            buffer *= self.momentum
+            buffer += g if count == 1 else (1 - self.dampening) * g  # the first gradient is not dampened
+            g = g + self.momentum * buffer if self.nesterov else buffer
+        p -= segment.learning_rate * g
+
+
+@dataclass(frozen=True)
+class RMSprop(Optimizer):
+    """RMSprop (Hinton, lecture 6e; centered: Graves 2013), as `torch.optim.RMSprop`."""
+
+    learning_rate: float = 1e-2
+    alpha: float = 0.99
+    eps: float = 1e-8
+    momentum: float = 0.0
+    centered: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        fraction("RMSprop: alpha", self.alpha)
+        not_negative("RMSprop: eps", self.eps)
+        not_negative("RMSprop: momentum", self.momentum)
+
+    def slots(self) -> tuple[str, ...]:
+        return ("square", *(["mean"] if self.centered else []), *(["momentum"] if self.momentum else []))
+
+    def step(self, p: Array, g: Array, slots: dict[str, Array], segment: Segment, count: int) -> None:
+        _decay(p, g, segment.weight_decay)
+        square = slots["square"]
+        square *= self.alpha
+        square += (1 - self.alpha) * g * g
+        root = square.copy()
+        if self.centered:
+            _follow(slots["mean"], g, 1 - self.alpha)
+            root -= slots["mean"] ** 2
+        np.sqrt(root, out=root)
+        root += self.eps
+        g /= root
+        if self.momentum:
+            slots["momentum"] *= self.momentum
+            slots["momentum"] += g
+            g = slots["momentum"]
+        p -= segment.learning_rate * g
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """Adam (Kingma & Ba 2015; amsgrad: Reddi et al. 2018), as `torch.optim.Adam`; weight decay is added to the gradient."""
+
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    amsgrad: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        name = type(self).__name__
+        if not isinstance(self.betas, tuple) or len(self.betas) != 2:
+            raise OptionError(f"{name}: betas={self.betas!r}; wanted two numbers (beta1, beta2)")
+        for beta in self.betas:
+            fraction(f"{name}: beta", beta)
+        not_negative(f"{name}: eps", self.eps)
+
+    def slots(self) -> tuple[str, ...]:
+        return ("mean", "square", "largest") if self.amsgrad else ("mean", "square")
+
+    def step(self, p: Array, g: Array, slots: dict[str, Array], segment: Segment, count: int) -> None:
+        _decay(p, g, segment.weight_decay)
+        (beta1, beta2), square = self.betas, slots["square"]
+        _follow(slots["mean"], g, 1 - beta1)
+        square *= beta2
+        g *= g
+        g *= 1 - beta2
+        square += g
+        if self.amsgrad:
+            square = np.maximum(slots["largest"], square, out=slots["largest"])
+        root = np.sqrt(square)
+        root /= math.sqrt(1 - beta2**count)
+        root += self.eps
+        np.divide(slots["mean"], root, out=root)
+        root *= segment.learning_rate / (1 - beta1**count)
+        p -= root
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019), as `torch.optim.AdamW`."""
+
+    weight_decay: float = field(default=1e-2, kw_only=True)
+
+    def step(self, p: Array, g: Array, slots: dict[str, Array], segment: Segment, count: int) -> None:
+        p *= 1 - segment.learning_rate * segment.weight_decay
+        super().step(p, g, slots, segment._replace(weight_decay=0.0), count)
+
+
+BY_NAME: dict[str, type[Optimizer]] = {"sgd": SGD, "rmsprop": RMSprop, "adam": Adam, "adamw": AdamW}
+
+
+def get(optimizer: str | Optimizer) -> Optimizer:
+    """The optimizer that is meant: a name (with its defaults) or an Optimizer. Raises OptionError for anything else."""
+    if isinstance(optimizer, Optimizer):
+        return optimizer
+    if isinstance(optimizer, str) and optimizer in BY_NAME:
+        return BY_NAME[optimizer]()
+    raise one_of("optimizer", optimizer, BY_NAME)
+
+
+def global_norm(gradient: Array, segments: list[Segment]) -> float:
+    """The Euclidean norm of the trained part of `gradient` (N,)."""
+    with np.errstate(over="ignore"):
+        square = sum(float(gradient[s.where] @ gradient[s.where]) for s in segments)
+    if not math.isfinite(square):  # float32 overflows at 1e19
+        square = sum(float(np.square(gradient[s.where], dtype=float).sum()) for s in segments)
+    return math.sqrt(square)
+
+
+def clip_norm(gradient: Array, segments: list[Segment], limit: float) -> float:
+    """Scales `gradient` (N,), in place, to a global norm of at most `limit`; returns the norm it had.
+
+    The formula is that of `torch.nn.utils.clip_grad_norm_`: a factor of min(1, limit / (norm + 1e-6)).
+    """
+    norm = global_norm(gradient, segments)
+    factor = limit / (norm + 1e-6)
+    if factor < 1:
+        gradient *= factor
+    return norm
+
+
+def clip_value(gradient: Array, limit: float) -> None:
+    """Limits every element of `gradient` (N,), in place, to -limit … limit."""
+    np.clip(gradient, -limit, limit, out=gradient)
