@@ -139,6 +139,8 @@ def main(arguments):
     except (subprocess.CalledProcessError, OSError) as error:
         print(f"setting up {arguments[0]} failed: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

@@ -59,9 +59,10 @@ def difference(old, new):
         return None if np.array_equal(old, new) else "the values differ"
     if not np.array_equal(np.isfinite(old), np.isfinite(new)):
         return "other values are infinite or NaN"
+    tolerance = TOLERANCE[old.dtype.name]
     old, new = (np.where(np.isfinite(array), array, 0).astype(float) for array in (old, new))
     gap = np.abs(old - new).max(initial=0)
-    allowed = TOLERANCE[old.dtype.name] * np.abs(old).max(initial=0)
+    allowed = tolerance * np.abs(old).max(initial=0)
     return None if gap <= allowed else f"differs by {gap:.2e}, allowed are {allowed:.2e}"
 
 

@@ -1,0 +1,59 @@
+"""What `import gatewright` loads, and that a bare install works: NumPy and safetensors, nothing else from outside."""
+
+import subprocess
+import sys
+
+import pytest
+
+OUTSIDE = ("numpy", "safetensors")
+OPTIONAL = ("matplotlib", "rich", "sklearn", "h5py", "onnx", "llvmlite", "pandas", "threadpoolctl", "scipy", "torch", "keras")
+
+# Run before anything else: the optional packages are not there.
+HIDE = f"""
+import sys
+
+class Hide:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {OPTIONAL!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Hide())
+"""
+
+
+def python(source: str) -> str:
+    """What a new Python prints that runs `source`, with warnings as errors."""
+    run = subprocess.run([sys.executable, "-W", "error", "-c", source], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def loaded(source: str) -> set[str]:
+    """The packages from outside the standard library that `source` loads, beyond those that any Python here starts with."""
+    after = "print(*sorted({name.partition('.')[0] for name in sys.modules} - before - sys.stdlib_module_names))"
+    before = "import sys\nbefore = {name.partition('.')[0] for name in sys.modules}"
+    return set(python(f"{before}\n{source}\n{after}").split())
+
+
+def test_only_numpy_and_safetensors_are_loaded() -> None:
+    assert loaded("import gatewright") == {"gatewright", *OUTSIDE}
+
+
+def test_what_is_loaded_is_seen() -> None:
+    assert "hypothesis" in loaded("import hypothesis")
+
+
+@pytest.mark.parametrize("module", ["gatewright", "gatewright.cli"])
+def test_a_bare_install_is_enough(module: str) -> None:
+    python(f"{HIDE}\nimport {module}")
+
+
+def test_the_hidden_packages_are_hidden() -> None:
+    assert python(f"{HIDE}\ntry:\n    import rich.table\nexcept ImportError as error:\n    print(error)").startswith(
+        "No module"
+    )
+
+
+def test_the_command_says_what_it_does_on_a_bare_install() -> None:
+    source = "from gatewright.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit as end:\n    sys.exit(end.code)"
+    assert "forecast" in python(f"{HIDE}\n{source}")

@@ -1,0 +1,113 @@
+"""The public interface, pinned: a name that goes, comes or is spelt anew has to be written down here (and in CHANGELOG.md)."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+
+import gatewright as gw
+
+PUBLIC = [
+    "Activation",
+    "Adam",
+    "AdamW",
+    "Bidirectional",
+    "DataError",
+    "Dense",
+    "Dropout",
+    "EarlyStopping",
+    "Embedding",
+    "FormatError",
+    "GRU",
+    "GatewrightError",
+    "LSTM",
+    "LayerNorm",
+    "Masking",
+    "MissingExtraError",
+    "MissingFileError",
+    "Model",
+    "NotFiniteError",
+    "OptionError",
+    "Parallel",
+    "Parameters",
+    "RMSprop",
+    "RNN",
+    "Residual",
+    "SGD",
+    "Sequential",
+    "ShapeError",
+    "Shared",
+    "Stream",
+    "gradcheck",
+    "load",
+    "losses",
+]
+
+# What these must at least have, and take by these names.
+MEMBERS = {
+    "Model": (
+        "evaluate fit freeze get_weights gradcheck gradients kernels layer parameters predict run save set_weights state_like "
+        "stream summary unfreeze"
+    ),
+    "Stream": "reset run state step",
+    "Parameters": "edit flat trainable version",
+    "LSTM": "backward forward init steps_out",
+    "losses": "binary_cross_entropy cross_entropy gaussian_nll huber mae mse quantile",
+}
+ARGUMENTS = {
+    "Model": "dtype kernel layer seed threads",
+    "Model.evaluate": "loss metrics x y",
+    "Model.fit": (
+        "accumulate batch_size callbacks checkpoint class_weight clip_norm clip_value epochs lengths loss mask metrics "
+        "optimizer resume sample_weight schedule shuffle starts stateful tbptt validation verbose x y"
+    ),
+    "Model.gradcheck": "loss x y",
+    "Model.gradients": "loss x y",
+    "Model.predict": "batch_size lengths mask starts x",
+    "Model.run": "lengths mask starts state x",
+    "Model.stream": "batch_size",
+    "Stream.reset": "rows",
+    **dict.fromkeys(
+        ("RNN", "LSTM", "GRU"),
+        "activation bias bidirectional dropout go_backwards hidden_size init input_size learn_initial_state num_layers "
+        "return_sequences return_state_sequence trainable",
+    ),
+    "LSTM.forward": "kernel params rng state steps training x",
+    "LSTM.backward": "cache dstate dy grads params",
+}
+
+
+def test_the_names_are_these_and_sorted() -> None:
+    assert sorted(PUBLIC) == PUBLIC
+    assert sorted(gw.__all__) == PUBLIC
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_public_name_is_there_and_documented(name: str) -> None:
+    assert inspect.getdoc(getattr(gw, name))
+
+
+@pytest.mark.parametrize("owner", MEMBERS)
+def test_the_members_are_there(owner: str) -> None:
+    assert set(MEMBERS[owner].split()) <= set(dir(getattr(gw, owner)))
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_the_arguments_have_these_names(name: str) -> None:
+    owner, _, method = name.partition(".")
+    function = getattr(gw, owner)
+    arguments = inspect.signature(getattr(function, method) if method else function).parameters
+    assert set(ARGUMENTS[name].split()) <= set(arguments)
+    # Nothing asked for may be ignored, so nothing may slip through a net either.
+    assert all(argument.kind is not inspect.Parameter.VAR_KEYWORD for argument in arguments.values())
+
+
+def test_every_refusal_is_one_of_ours() -> None:
+    errors = [getattr(gw, name) for name in PUBLIC if name.endswith("Error")]
+    assert len(errors) == 8
+    assert all(issubclass(error, gw.GatewrightError) for error in errors)
+    assert issubclass(gw.GatewrightError, ValueError)
+
+
+def test_the_package_is_typed() -> None:
+    assert (Path(gw.__file__).parent / "py.typed").exists()
