@@ -132,70 +132,75 @@ def _fresh(w, size, count):
 
 
 def scan(kind, x, parts, w, options, handed=None):
-    """One direction of one layer over one row: h by time (live steps only), and the state after the last segment.
+    """One direction of one layer over one row: the state by time (live steps only), and that after the last segment.
 
     `parts` are the times of each segment in the order of processing; `handed` the state for the first one, or None.
     """
     step, count = STEPS[kind]
     act, gate = activation(options.get("activation", "tanh")), activation(options.get("recurrent_activation", "sigmoid"))
-    outputs, state = {}, None
+    states, state = {}, None
     for number, times in enumerate(parts):
         state = _fresh(w, len(w["U"]), count) if number or handed is None else [list(v) for v in handed]
         for t in times:
             state = step(x[t], *state, w=w, act=act, gate=gate, reset_after=options.get("reset_after", True))
-            outputs[t] = list(state[0])
-    return outputs, [list(v) for v in state]
-
-
-def _repeat(outputs, parts, time, starts, width):
-    """Outputs at every time: at a dead step that of the step before, 0 before the first live one of the segment."""
-    rows, last = [], [0.0] * width
-    for t in range(time):
-        if starts is not None and starts[t]:
-            last = [0.0] * width
-        last = outputs.get(t, last)
-        rows.append(list(last))
-    return rows
+            states[t] = state
+    return states, state
 
 
 def recurrent(kind, x, weights, options, state=None, lengths=None, mask=None, starts=None):
-    """(y, state) of a stack: y[b][t], or y[b] with return_sequences=False; options as the layers take them."""
-    batch, time = len(x), len(x[0]) if x else 0
-    directions = len(weights[0])
+    """(y, state) of a stack, the options as the layers take them.
+
+    y[b][t], with return_sequences=False y[b], with return_state_sequence one y[b][t] for h and one for c.
+    """
+    batch, time, count = len(x), len(x[0]) if x else 0, STEPS[kind][1]
     live = live_steps(batch, time, lengths, mask)
-    new_state = [[None] * batch for _ in range(len(weights) * directions * STEPS[kind][1])]
-    y = []
+    places = [(layer, d) for layer in range(len(weights)) for d in range(len(weights[0]))]
+    finals, rows = [], []
     for b in range(batch):
         row_starts = None if starts is None else starts[b]
         parts = segments(live[b], row_starts)
-        forward = [list(reversed(p)) for p in parts] if options.get("go_backwards") else parts
-        row, last = x[b], None
-        for layer, per_direction in enumerate(weights):
-            outs, last = [], []
-            for d, w in enumerate(per_direction):
-                index, planes = layer * directions + d, len(weights) * directions
-                handed = None if state is None else [plane[index][b] for plane in state]
-                order = [list(reversed(p)) for p in forward] if d else forward
-                out, final = scan(kind, row, order, w, options, handed)
-                outs.append(out)
-                last.extend(final[0])
-                for k, values in enumerate(final):
-                    new_state[k * planes + index][b] = values
-            row = {t: [v for out in outs for v in out[t]] for t in outs[0]}
-        y.append(
-            last if options.get("return_sequences") is False else _arrange(row, forward, time, row_starts, len(last), options)
-        )
-    planes = len(weights) * directions
-    return y, tuple(new_state[k * planes : (k + 1) * planes] for k in range(STEPS[kind][1]))
+        if options.get("go_backwards"):
+            parts = [part[::-1] for part in parts]
+        below, above, states, ends = x[b], {}, [], []
+        for index, (layer, d) in enumerate(places):
+            if d == 0 and layer > 0:
+                below, above = above, {}
+            order = [part[::-1] for part in parts] if d else parts
+            handed = None if state is None else [plane[index][b] for plane in state]
+            found, end = scan(kind, below, order, weights[layer][d], options, handed)
+            above = {t: above.get(t, []) + list(found[t][0]) for t in found}
+            states.append(found)
+            ends.append(end)
+        finals.append(ends)
+        if options.get("return_sequences") is False:
+            rows.append([v for end in ends[-len(weights[0]) :] for v in end[0]])
+        elif options.get("return_state_sequence"):
+            joined = [{t: [v for s in states for v in s[t][k]] for t in states[0]} for k in range(count)]
+            rows.append([_arrange(one, parts, time, row_starts, _width(weights) * len(weights), options) for one in joined])
+        else:
+            rows.append(_arrange(above, parts, time, row_starts, _width(weights), options))
+    y = [[row[k] for row in rows] for k in range(count)] if options.get("return_state_sequence") else rows
+    return y, tuple([[list(finals[b][i][k]) for b in range(batch)] for i in range(len(places))] for k in range(count))
 
 
-def _arrange(row, forward, time, starts, width, options):
-    if options.get("go_backwards"):
-        times = [t for part in forward for t in part]
-        return [row[t] for t in times] + [[0.0] * width for _ in range(time - len(times))]
+def _width(weights):
+    return len(weights[0]) * len(weights[0][0]["U"])
+
+
+def _arrange(row, parts, time, starts, width, options):
+    """The outputs in their places: `row` by time, `parts` the times of each segment in the order of processing."""
+    zero = [0.0] * width
     if options.get("masked_output") == "repeat":
-        return _repeat(row, forward, time, starts, width)
-    return [row.get(t, [0.0] * width) for t in range(time)]
+        order = range(time)[::-1] if options.get("go_backwards") else range(time)
+        out, last = [], zero
+        for t in order:
+            last = row.get(t, zero if starts is not None and starts[t] else last)
+            out.append(list(last))
+        return out
+    if options.get("go_backwards"):
+        times = [t for part in parts for t in part]
+        return [row[t] for t in times] + [zero] * (time - len(times))
+    return [row.get(t, zero) for t in range(time)]
 
 
 def merge(parts, how):

@@ -33,6 +33,7 @@ OPTIONS = {
     "last": {"mask": True, "return_sequences": False},
     "backwards": {"go_backwards": True},
     "backwards_mask": {"go_backwards": True, "mask": True, "zero_output_for_mask": True},
+    "backwards_repeat": {"go_backwards": True, "mask": True},
     "backwards_last": {"go_backwards": True, "mask": True, "return_sequences": False},
     "concat": {"merge": "concat"},
     "sum": {"merge": "sum", "mask": True},
