@@ -22,7 +22,7 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatabl
 def pytest_report_header() -> str:
     """The size of the library, in every run's first lines."""
     lines = sum(architecture.core_lines().values())
-    return f"gatewright: {lines} lines from arrays to model (limit {architecture.CORE_LIMIT})"
+    return f"gatewright: {lines} lines of code from arrays to model (limit {architecture.CORE_LIMIT})"
 
 
 def _judged(report: Any) -> Any:

@@ -17,6 +17,7 @@ from architecture import (
     OUTSIDE,
     PACKAGE,
     call_complaints,
+    code_lines,
     core_lines,
     files,
     graph,
@@ -179,6 +180,12 @@ def test_a_planted_length_is_caught() -> None:
     assert size_complaints("m", "x = 1\n" * FILE_LIMIT) == []
     (said,) = size_complaints("m", "x = 1\n" * (FILE_LIMIT + 1))
     assert f"{FILE_LIMIT + 1} lines" in said
+
+
+def test_only_code_is_counted() -> None:
+    source = '"""Two\\nlines."""\\n\\nx = (\\n    1,  # why\\n)\\n# a comment\\ndef f():\\n    """Doc."""\\n    return 1\\n'
+    assert code_lines(source) == 5
+    assert code_lines('x = """a\n\nb"""') == 3
 
 
 def test_a_new_file_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
