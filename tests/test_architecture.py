@@ -183,7 +183,7 @@ def test_a_planted_length_is_caught() -> None:
 
 
 def test_only_code_is_counted() -> None:
-    source = '"""Two\\nlines."""\\n\\nx = (\\n    1,  # why\\n)\\n# a comment\\ndef f():\\n    """Doc."""\\n    return 1\\n'
+    source = '"""Two\nlines."""\n\nx = (\n    1,  # why\n)\n# a comment\ndef f():\n    """Doc."""\n    return 1\n'
     assert code_lines(source) == 5
     assert code_lines('x = """a\n\nb"""') == 3
 
