@@ -1,0 +1,94 @@
+"""Helpers for the tests of layers: random parameters and states, gradients of the whole by complex step or differences."""
+
+import numpy as np
+
+from gatewright.parameters import Parameters
+
+
+def draw_params(layer, rng, scale=0.5, dtype=float):
+    """Parameters of the layer's names and shapes, random and nowhere zero."""
+    shapes = layer.init(np.random.default_rng(0)).shapes
+    return Parameters.of({name: scale * rng.standard_normal(shape) for name, shape in shapes.items()}, dtype=dtype)
+
+
+def is_shape(value):
+    """Whether a leaf of a tree of shapes has been reached."""
+    return type(value) is tuple and all(isinstance(v, int) for v in value)
+
+
+def tree(function, value, leaf=lambda v: isinstance(v, np.ndarray)):
+    """function(leaf) in a state's nest of tuples and Nones, the NamedTuples kept."""
+    if value is None or leaf(value):
+        return None if value is None else function(value)
+    parts = [tree(function, part, leaf) for part in value]
+    return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+
+
+def arrays_of(value):
+    """The arrays of a state's nest, from left to right."""
+    if value is None:
+        return []
+    return [value] if isinstance(value, np.ndarray) else [array for part in value for array in arrays_of(part)]
+
+
+def draw_state(layer, batch, rng, dtype=float):
+    """A state of the layer, random and nowhere zero, or None where it has none."""
+    return tree(lambda shape: (0.7 * rng.standard_normal(shape)).astype(dtype), layer.state_shape(batch), is_shape)
+
+
+def draw_like(value, rng):
+    """Random arrays in the same nest."""
+    return tree(lambda array: rng.standard_normal(array.shape), value)
+
+
+def total(y, dy, state, dstate):
+    """The sum of the output and of the final state, weighted by the outer gradients."""
+    pairs = zip(arrays_of(y) + arrays_of(state), arrays_of(dy) + arrays_of(dstate), strict=True)
+    return sum((a * d).sum() for a, d in pairs)
+
+
+def backward(layer, params, x, state=None, steps=None, seed=0, **options):
+    """(gradients by name, loss as a function of tensors by name, those tensors) of one random weighing of all outputs."""
+    rng = np.random.default_rng(seed)
+    y, final, cache = layer.forward(params, x, state, steps=steps, **options)
+    dy, dfinal = draw_like(y, rng), draw_like(final, rng)
+    grads = params.zeros_like()
+    dx, dstate = layer.backward(params, grads, cache, dy, dfinal)
+    tensors = dict(params.items()) | ({"x": x} if x.dtype.kind == "f" else {})
+    gradients = dict(grads.items()) | ({"x": dx} if x.dtype.kind == "f" else {})
+    for k, (array, gradient) in enumerate(zip(arrays_of(state), arrays_of(dstate) if state is not None else [], strict=True)):
+        tensors[f"state{k}"], gradients[f"state{k}"] = array, gradient
+
+    def loss(named):
+        dtype = np.result_type(*named.values())
+        given = {name: named[name] for name in params}
+        cast = {name: a.astype(dtype) for name, a in named.items()}
+        number = iter(range(99))
+        handed = tree(lambda _: cast[f"state{next(number)}"], state)
+        out, last, _ = layer.forward(Parameters.of(given, dtype=dtype), cast.get("x", x), handed, steps=steps, **options)
+        return total(out, dy, last, dfinal)
+
+    return gradients, loss, tensors
+
+
+def worst_error(layer, params, x, state=None, steps=None, *, seed=0, directions=1, nothing_zero=True, **options):
+    """The worst error of a directional derivative over parameters, x and state, relative to each tensor's largest gradient.
+
+    By complex step where the layer is analytic, else by central differences. Dead steps of x get no gradient.
+    """
+    gradients, loss, tensors = backward(layer, params, x, state, steps, seed, **options)
+    rng, worst = np.random.default_rng(seed + 1), 0.0
+    for name, array in tensors.items():
+        got, largest = gradients[name], np.abs(gradients[name]).max(initial=0)
+        assert got.shape == array.shape, name
+        for _ in range(directions):
+            v = rng.standard_normal(array.shape)
+            v = np.where(np.isfinite(array), v / max(np.linalg.norm(v), 1e-300), 0)
+            if layer.analytic:
+                wanted = loss({n: a + (1e-30j * v if n == name else 0j) for n, a in tensors.items()}).imag / 1e-30
+            else:
+                wanted = (loss(tensors | {name: array + 2e-6 * v}) - loss(tensors | {name: array - 2e-6 * v})) / 4e-6
+            derivative = (got * v).sum()
+            assert derivative != 0 or not nothing_zero, f"{name}: nothing to compare"
+            worst = max(worst, abs(derivative - wanted) / max(largest, 1e-3))
+    return worst
