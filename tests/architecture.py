@@ -17,12 +17,12 @@ PACKAGE = ROOT / "src" / "gatewright"
 # A module imports from the rungs below its own; within a rung too, as long as that makes no circle.
 # A new top-level module or package has to be given its place here (and in ARCHITECTURE.md).
 LADDER: tuple[tuple[str, ...], ...] = (
-    ("errors", "arrays", "activations"),
+    ("errors", "arrays", "activations", "threads"),
     ("parameters", "initializers", "steps", "state", "checking"),
     ("cells",),
     ("kernels",),
     ("layers",),
-    ("training", "streaming", "interop"),
+    ("training", "streaming", "files", "interop"),
     ("model",),
     ("forecasting", "text", "viz", "data"),
     ("estimators",),
@@ -38,14 +38,14 @@ UPWARD = {("model", "viz")}
 EVERYONE = tuple(unit for rung in LADDER for unit in rung)
 OUTSIDE: dict[str, tuple[tuple[str, ...], str]] = {
     "numpy": ((*EVERYONE, *ROOT_MODULES), "anywhere"),
-    "safetensors": (("training", "interop", "model"), "anywhere"),
+    "safetensors": (("training", "files", "interop", "model"), "anywhere"),
     "llvmlite": (("kernels",), "anywhere"),
     "h5py": (("interop",), "lazy"),
     "onnx": (("interop",), "lazy"),
     "matplotlib": (("viz",), "anywhere"),
     "sklearn": (("estimators",), "anywhere"),
     "rich": (("checking", "training", "model", "viz", "cli"), "lazy"),
-    "threadpoolctl": (("kernels", "training", "model"), "lazy"),
+    "threadpoolctl": (("threads", "training"), "lazy"),
 }
 # Nothing that a file says is ever run.
 FORBIDDEN_MODULES = frozenset({"pickle", "cPickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "runpy"})
@@ -55,8 +55,8 @@ COMPUTED = "<a name computed at run time>"
 
 FILE_LIMIT = 400
 BODY_LIMIT = 60
-CORE = ("arrays", "errors", "activations", "parameters", "initializers", "steps", "state", "checking")
-CORE += ("cells", "layers", "training", "streaming", "model")
+CORE = ("arrays", "errors", "activations", "threads", "parameters", "initializers", "steps", "state", "checking")
+CORE += ("cells", "layers", "training", "streaming", "files", "model")
 CORE_LIMIT = 3000
 
 

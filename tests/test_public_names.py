@@ -21,6 +21,7 @@ PUBLIC = [
     "GRU",
     "GatewrightError",
     "LSTM",
+    "Layer",
     "LayerNorm",
     "Masking",
     "MissingExtraError",
@@ -32,12 +33,15 @@ PUBLIC = [
     "Parameters",
     "RMSprop",
     "RNN",
+    "Report",
     "Residual",
     "SGD",
     "Sequential",
     "ShapeError",
     "Shared",
+    "Steps",
     "Stream",
+    "UninformativeError",
     "gradcheck",
     "load",
     "losses",
@@ -104,7 +108,7 @@ def test_the_arguments_have_these_names(name: str) -> None:
 
 def test_every_refusal_is_one_of_ours() -> None:
     errors = [getattr(gw, name) for name in PUBLIC if name.endswith("Error")]
-    assert len(errors) == 8
+    assert len(errors) == 9
     assert all(issubclass(error, gw.GatewrightError) for error in errors)
     assert issubclass(gw.GatewrightError, ValueError)
 
