@@ -1,0 +1,77 @@
+"""gatewright: recurrent networks in NumPy. Train, check, run and ship RNNs, LSTMs and GRUs without a framework.
+
+import gatewright as gw
+
+model = gw.Model(gw.Sequential(gw.LSTM(1, 32), gw.Dense(32, 1)), seed=0)
+model.fit(x, y, epochs=20)
+y = model.predict(x)
+"""
+
+from gatewright.activations import Activation
+from gatewright.checking import Report, UninformativeError, gradcheck
+from gatewright.errors import (
+    DataError,
+    FormatError,
+    GatewrightError,
+    MissingExtraError,
+    MissingFileError,
+    NotFiniteError,
+    OptionError,
+    ShapeError,
+)
+from gatewright.layers import (
+    GRU,
+    LSTM,
+    RNN,
+    Bidirectional,
+    Dense,
+    Dropout,
+    Embedding,
+    Layer,
+    LayerNorm,
+    Masking,
+    Parallel,
+    Residual,
+    Sequential,
+    Shared,
+)
+from gatewright.model import Model, load
+from gatewright.parameters import Parameters
+from gatewright.steps import Steps
+from gatewright.streaming import Stream
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "Activation",
+    "Bidirectional",
+    "DataError",
+    "Dense",
+    "Dropout",
+    "Embedding",
+    "FormatError",
+    "GatewrightError",
+    "Layer",
+    "LayerNorm",
+    "Masking",
+    "MissingExtraError",
+    "MissingFileError",
+    "Model",
+    "NotFiniteError",
+    "OptionError",
+    "Parallel",
+    "Parameters",
+    "Report",
+    "Residual",
+    "Sequential",
+    "ShapeError",
+    "Shared",
+    "Steps",
+    "Stream",
+    "UninformativeError",
+    "gradcheck",
+    "load",
+]

@@ -34,18 +34,20 @@ def _positive(x: Array) -> Array:
 
 def _sigmoid(x: Array) -> Array:
     # Equal to 1 / (1 + exp(-x)), but never overflows and stays analytic.
-    return 0.5 * (1 + np.tanh(0.5 * x))
+    y: Array = 0.5 * (1 + np.tanh(0.5 * x))
+    return y
 
 
 def _softplus(x: Array) -> Array:
     # log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)), with -|x| written as x - 2 max(x, 0).
     m = _positive(x)
-    return m + np.log1p(np.exp(x - 2 * m))
+    y: Array = m + np.log1p(np.exp(x - 2 * m))
+    return y
 
 
 def _softmax(x: Array) -> Array:
-    e = np.exp(x - x.real.max(axis=-1, keepdims=True, initial=-np.inf))
-    return e / e.sum(axis=-1, keepdims=True)
+    e: Array = np.exp(x - x.real.max(axis=-1, keepdims=True, initial=-np.inf))
+    return np.asarray(e / e.sum(axis=-1, keepdims=True))
 
 
 def _normal_cdf(x: Array) -> Array:
@@ -55,20 +57,22 @@ def _normal_cdf(x: Array) -> Array:
 
 
 def _normal_pdf(x: Array) -> Array:
-    return np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
+    density: Array = np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
+    return density
 
 
 def _d_gelu(x: Array, y: Array, dy: Array) -> Array:
-    return dy * (_normal_cdf(x) + x * _normal_pdf(x))
+    dx: Array = dy * (_normal_cdf(x) + x * _normal_pdf(x))
+    return dx
 
 
 def _d_silu(x: Array, y: Array, dy: Array) -> Array:
     s = _sigmoid(x)
-    return dy * (s + y * (1 - s))
+    return np.asarray(dy * (s + y * (1 - s)))
 
 
 def _d_softmax(x: Array, y: Array, dy: Array) -> Array:
-    return y * (dy - (dy * y).sum(axis=-1, keepdims=True))
+    return np.asarray(y * (dy - (dy * y).sum(axis=-1, keepdims=True)))
 
 
 def _elu(x: Array, alpha: float) -> Array:

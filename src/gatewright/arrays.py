@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from gatewright.errors import OptionError
+from gatewright.errors import one_of
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -18,12 +18,12 @@ def float_dtype(dtype: Any) -> "np.dtype[Any]":
     Raises OptionError for every other dtype.
     """
     try:
-        got = np.dtype(dtype)
+        name = np.dtype(dtype).name
     except TypeError:
-        got = None
-    if got is None or got.name not in FLOAT_DTYPES:
-        raise OptionError(f"dtype={dtype!r} is unknown; known: {', '.join(FLOAT_DTYPES)}")
-    return got
+        name = repr(dtype)
+    if name not in FLOAT_DTYPES:
+        raise one_of("dtype", name, FLOAT_DTYPES)
+    return np.dtype(np.float32 if name == "float32" else np.float64)
 
 
 def readonly(array: Array) -> Array:

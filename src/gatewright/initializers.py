@@ -60,7 +60,7 @@ INITIALIZERS: dict[str, Initializer] = {
     "lecun_uniform": _scaled("in", 1, normal=False),
     "lecun_normal": _scaled("in", 1, normal=True),
     "orthogonal": _orthogonal,
-    "identity": lambda rng, shape: np.eye(*shape),
+    "identity": lambda rng, shape: np.eye(shape[0], shape[-1]),
 }
 
 

@@ -97,7 +97,8 @@ class Parameters(Scope):
     @property
     def dtype(self) -> "np.dtype[Any]":
         """The dtype of every parameter."""
-        return self._flat.dtype
+        dtype: np.dtype[Any] = self._flat.dtype
+        return dtype
 
     @property
     def version(self) -> int:

@@ -47,6 +47,15 @@ class Layer(ABC):
     def backward(self, params: Scope, grads: Scope, cache: Any, dy: Any, dstate: Any = None) -> tuple[Array, Any]:
         """(dx, dstate) from the gradients of the output and of the final state (None: zero); adds the rest into `grads`."""
 
+    def shapes(self) -> dict[str, Shape]:
+        """The shape of every parameter, by name, in the order of `init`."""
+        found: dict[str, Shape] = {}
+        for prefix, child in self.children.items():
+            found |= {
+                in_scope(prefix, name): shape for name, shape in child.shapes().items() if in_scope(prefix, name) not in found
+            }
+        return found
+
     @abstractmethod
     def shape_out(self, shape: Shape) -> Shape:
         """The shape of the output for an input of `shape`. Raises ShapeError for an input that can't be."""
@@ -90,7 +99,7 @@ class Layer(ABC):
 
     def config(self) -> dict[str, Any]:
         """The arguments that build this layer again, by name."""
-        names = [name for name in inspect.signature(type(self)).parameters]
+        names = list(inspect.signature(type(self)).parameters)
         return {name: getattr(self, "initialization" if name == "init" else name) for name in names}
 
     def replace(self: Self, **changes: Any) -> Self:
@@ -110,8 +119,8 @@ class Layer(ABC):
         said, parameters = self.config(), inspect.signature(type(self)).parameters
         needed = [name for name, parameter in parameters.items() if parameter.default is parameter.empty]
         plain = type(self)(**{name: said[name] for name in parameters if name in needed or name == "init"}).config()
-        words = [f"{said[name]!r}" for name in needed]
-        words += [f"{name}={value!r}" for name, value in said.items() if name not in needed and self._differs(name, value, plain)]
+        options = [name for name in said if name not in needed and self._differs(name, said[name], plain)]
+        words = [*(repr(said[name]) for name in needed), *(f"{name}={said[name]!r}" for name in options)]
         return f"{type(self).__name__}({', '.join(words)})"
 
     def _differs(self, name: str, value: Any, plain: dict[str, Any]) -> bool:
@@ -143,9 +152,9 @@ def wants_sequences(shape: Shape, features: int) -> None:
         raise ShapeError(f"got x of shape {shape}, wanted (batch, time, {features})")
 
 
-def in_scope(prefix: str, parameters: Parameters) -> dict[str, Array]:
-    """The arrays of a layer under the names they have one level up: prefixed, but for the shared ones."""
-    return {name if name.startswith(SHARED) else f"{prefix}.{name}": array for name, array in parameters.items()}
+def in_scope(prefix: str, name: str) -> str:
+    """The name that a parameter has one level up: prefixed, unless it is shared or there is no prefix."""
+    return name if not prefix or name.startswith(SHARED) else f"{prefix}.{name}"
 
 
 def init_children(layer: Layer, rng: np.random.Generator, trainable: bool) -> Parameters:
@@ -153,11 +162,10 @@ def init_children(layer: Layer, rng: np.random.Generator, trainable: bool) -> Pa
     arrays: dict[str, Array] = {}
     frozen = set()
     for prefix, child in layer.children.items():
-        new = child.init(rng)
-        names = in_scope(prefix, new)
-        arrays |= {name: array for name, array in names.items() if name not in arrays}
-        frozen |= {name for name, free in zip(names, new.trainable.values(), strict=True) if not (free and trainable)}
-    return Parameters.of(arrays, frozen)
+        for name, array in (new := child.init(rng)).items():
+            arrays.setdefault(in_scope(prefix, name), array)
+            frozen |= set() if trainable and new.trainable[name] else {in_scope(prefix, name)}
+    return Parameters.of(arrays, frozen, float)
 
 
 def zero_dead(x: Array, live: Array | None) -> Array:

@@ -58,7 +58,7 @@ class Sequential(Layer):
             if index and type(layer).__name__ in ("Masking", "Embedding"):
                 raise OptionError(f"{type(layer).__name__} reads the network's own input: put it first, not at {index}")
             if index < len(layers) - 1 and getattr(layer, "return_state_sequence", False):
-                raise OptionError(f"layer {index} gives states (return_state_sequence=True), no layer can take them; put it last")
+                raise OptionError(f"layer {index} gives states (return_state_sequence=True): no layer takes them; put it last")
         check_shared(self)
         self._check_shapes()
 

@@ -29,7 +29,7 @@ class Cache(NamedTuple):
     time: int
     scans: tuple[scan.Scan, ...]  # one a layer and direction, in the state's order
     dropped: tuple[Array | None, ...]  # one a layer: what its input was multiplied by, (depth, S, F)
-    live: Array | None  # (B, T) live steps of the output, where some are dead
+    latest: Array | None  # (B, T) the step whose output each step shows, where masked_output="repeat" has some to repeat
     stateless: bool  # no state was given: the learned one, if any, served
 
 
@@ -124,32 +124,35 @@ class Recurrent(Layer):
 
     # --- parameters
 
-    def init(self, rng: np.random.Generator) -> Parameters:
-        """W (F, kH), U (H, kH), b (kH,), with learn_initial_state h0 (and c0) (H,), for every layer and direction."""
-        arrays: dict[str, Array] = {}
+    def shapes(self) -> dict[str, Shape]:
+        found: dict[str, Shape] = {}
         for index, prefix in enumerate(self.prefixes):
             features = self.input_size if index < len(self.directions) else self.hidden_size * len(self.directions)
-            for name, array in self._draw(rng, features).items():
-                arrays[f"{prefix}.{name}" if prefix else name] = array
-        return Parameters.of(arrays, () if self.trainable else arrays, float)
+            found |= {base.in_scope(prefix, name): shape for name, shape in self._cell_shapes(features).items()}
+        return found
 
-    def _draw(self, rng: np.random.Generator, features: int) -> dict[str, Array]:
-        """The weights of one layer and direction."""
+    def _cell_shapes(self, features: int) -> dict[str, Shape]:
+        """The shapes of one layer and direction."""
         H, k = self.hidden_size, len(self.cell.GATES)
         shapes: dict[str, Shape] = {"W": (features, k * H), "U": (H, k * H)}
-        if self.bias:
-            shapes |= self._bias_shapes()
+        shapes |= self._bias_shapes() if self.bias else {}
+        return shapes | ({f"{name}0": (H,) for name in self.cell.State._fields} if self.learn_initial_state else {})
+
+    def init(self, rng: np.random.Generator) -> Parameters:
+        """W (F, kH), U (H, kH), b (kH,), with learn_initial_state h0 (and c0) (H,), for every layer and direction."""
+        arrays = {name: self._draw(rng, name.rpartition(".")[2], shape) for name, shape in self.shapes().items()}
+        for name, array in arrays.items():
+            if name.rpartition(".")[2] == "b":
+                self._gate_biases(rng, array)
+        return Parameters.of(arrays, () if self.trainable else arrays, float)
+
+    def _draw(self, rng: np.random.Generator, name: str, shape: Shape) -> Array:
+        if name in ("h0", "c0"):
+            return np.zeros(shape)
         if self.initialization == "pytorch":
-            draws = dict.fromkeys(shapes, initializers.uniform(1 / math.sqrt(H)))
-        else:
-            names = {"W": self.kernel_initializer, "U": self.recurrent_initializer}
-            draws = {n: initializers.initializer(n, names.get(n, self.bias_initializer) or "") for n in shapes}
-        arrays = {name: draws[name](rng, shape) for name, shape in shapes.items()}
-        if self.bias:
-            self._gate_biases(rng, arrays["b"])
-        if self.learn_initial_state:
-            arrays |= {f"{name}0": np.zeros(H) for name in self.cell.State._fields}
-        return arrays
+            return initializers.uniform(1 / math.sqrt(self.hidden_size))(rng, shape)
+        chosen = {"W": self.kernel_initializer, "U": self.recurrent_initializer}.get(name, self.bias_initializer)
+        return initializers.initializer(name, chosen or "")(rng, shape)
 
     def _bias_shapes(self) -> dict[str, Shape]:
         return {"b": (len(self.cell.GATES) * self.hidden_size,)}
@@ -232,14 +235,14 @@ class Recurrent(Layer):
             for d in range(ways):
                 first = self._initial(params, k * ways + d, state, x.shape[0], packed)
                 run = self._weights(self._scope(params, k * ways + d)), self.options
-                seq, final, cache = scan.forward(cell, *run, packed.flip(line) if d else line, first, packed)
+                seq, end, kept = scan.forward(cell, *run, packed.flip(line) if d else line, first, packed)
                 sequences.append(cell.State(*map(packed.flip, seq)) if d else seq)
-                finals.append(cell.State(*map(packed.leave, final)))
-                scans.append(cache)
+                finals.append(cell.State(*map(packed.leave, end)))
+                scans.append(kept)
             line = np.concatenate([seq.h for seq in sequences[-ways:]], axis=-1) if ways > 1 else sequences[-1].h
         final = cell.State(*(np.stack(arrays) for arrays in zip(*finals, strict=True)))
-        live = live_or_none(self.steps_out(x, steps), *x.shape[:2])
-        cache = Cache(packed, out, x.shape[1], tuple(scans), tuple(dropped), live, state is None)
+        latest = _latest(self.steps_out(x, steps), *x.shape[:2]) if self.masked_output == "repeat" else None
+        cache = Cache(packed, out, x.shape[1], tuple(scans), tuple(dropped), latest, state is None)
         return self._output(cache, sequences, finals, line), final, cache
 
     def _output(self, cache: Cache, sequences: list[Any], finals: list[Any], top: Array) -> Any:
@@ -250,7 +253,7 @@ class Recurrent(Layer):
         if not self.return_sequences:
             return np.concatenate([final.h for final in finals[-len(self.directions) :]], axis=-1)
         y = cache.out.unpack(top, cache.time)
-        return _repeat(y, cache.live) if self.masked_output == "repeat" and cache.live is not None else y
+        return y if cache.latest is None else _repeat(y, cache.latest)
 
     def backward(self, params: Scope, grads: Scope, cache: Cache, dy: Any, dstate: Any = None) -> tuple[Array, Any]:
         """dx (B, T, F) and the gradient of the initial state, from dy of the output's shape."""
@@ -297,7 +300,7 @@ class Recurrent(Layer):
                 index = n - ways + d
                 dfinals[index] = dfinals[index]._replace(h=dfinals[index].h + part)
         else:
-            dy = _d_repeat(dy, cache.live) if self.masked_output == "repeat" and cache.live is not None else dy
+            dy = dy if cache.latest is None else _d_repeat(dy, cache.latest)
             for d, part in enumerate(np.split(cache.out.pack(dy), ways, axis=-1)):
                 dsequences[n - ways + d] = dsequences[n - ways + d]._replace(h=part)
         return dsequences, [cell.State(*map(packed.d_leave, final)) for final in dfinals]
@@ -333,20 +336,24 @@ class Recurrent(Layer):
         return ((rng.random(x.shape) >= self.dropout) / (1 - self.dropout)).astype(x.real.dtype)
 
 
-def _latest(live: Array) -> Array:
-    """(B, T) int: at every step the last live step so far, -1 before the first."""
-    return np.maximum.accumulate(np.where(live, np.arange(live.shape[1]), -1), axis=1)
+def _latest(steps: Steps | None, batch: int, time: int) -> Array | None:
+    """(B, T) int: at every step the last live one of its segment so far, -1 before the first; None where all steps live."""
+    live = live_or_none(steps, batch, time)
+    if steps is None or live is None:
+        return None
+    now = np.arange(time)
+    latest = np.maximum.accumulate(np.where(live, now, -1), axis=1)
+    begin = 0 if steps.starts is None else np.maximum.accumulate(np.where(steps.starts, now, 0), axis=1)
+    return np.where(latest >= begin, latest, -1)
 
 
-def _repeat(y: Array, live: Array) -> Array:
+def _repeat(y: Array, latest: Array) -> Array:
     """Keras' rule: a dead step repeats the output of the last live one, zero before the first."""
-    latest = _latest(live)
     return base.zero_dead(np.take_along_axis(y, np.maximum(latest, 0)[..., None], axis=1), latest >= 0)
 
 
-def _d_repeat(dy: Array, live: Array) -> Array:
+def _d_repeat(dy: Array, latest: Array) -> Array:
     """Undoes `_repeat`: what the repeated outputs got goes to the live step that they repeat."""
-    latest = _latest(live)
     total = np.zeros_like(dy)
     rows, times = np.nonzero(latest >= 0)
     np.add.at(total, (rows, latest[rows, times]), dy[rows, times])

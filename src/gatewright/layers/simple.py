@@ -73,12 +73,13 @@ class Dense(Layer):
                 object.__setattr__(self, name, got or default)
                 initializers.initializer(name, got or default)
 
+    def shapes(self) -> dict[str, Shape]:
+        return {"W": (self.input_size, self.output_size), **({"b": (self.output_size,)} if self.bias else {})}
+
     def init(self, rng: np.random.Generator) -> Parameters:
         """W (input_size, output_size) and b (output_size,)."""
-        shapes: dict[str, Shape] = {"W": (self.input_size, self.output_size)}
-        shapes |= {"b": (self.output_size,)} if self.bias else {}
         arrays = {}
-        for name, shape in shapes.items():
+        for name, shape in self.shapes().items():
             chosen = self.kernel_initializer if name == "W" else self.bias_initializer
             limit = initializers.uniform(1 / math.sqrt(self.input_size))
             arrays[name] = (initializers.initializer(name, chosen) if chosen else limit)(rng, shape)
@@ -166,6 +167,9 @@ class Embedding(Layer):
         base.true_or_false("trainable", trainable)
         initializers.initializer("embeddings_initializer", embeddings_initializer)
 
+    def shapes(self) -> dict[str, Shape]:
+        return {"E": (self.count, self.size)}
+
     def init(self, rng: np.random.Generator) -> Parameters:
         """E (count, size)."""
         draw = initializers.initializer("embeddings_initializer", self.embeddings_initializer)
@@ -230,6 +234,9 @@ class LayerNorm(Layer):
         base.true_or_false("trainable", trainable)
         if not epsilon > 0:
             raise OptionError(f"epsilon: got {epsilon!r}, wanted a number above 0")
+
+    def shapes(self) -> dict[str, Shape]:
+        return {"gain": (self.size,), "shift": (self.size,)}
 
     def init(self, rng: np.random.Generator) -> Parameters:
         """gain (size,), ones, and shift (size,), zeros."""
@@ -366,5 +373,5 @@ class Masking(Layer):
 
     def steps_out(self, x: Array, steps: Steps | None) -> Steps | None:
         """A step is live if one of its features differs from `value`."""
-        differs = ~np.isnan(x) if math.isnan(self.value) else x != x.dtype.type(self.value)
-        return with_mask(steps, differs.any(axis=-1))
+        differs: Array = np.logical_not(np.isnan(x)) if math.isnan(self.value) else np.not_equal(x, x.dtype.type(self.value))
+        return with_mask(steps, np.asarray(differs.any(axis=-1)))

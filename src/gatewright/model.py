@@ -1,0 +1,382 @@
+"""Model: a layer and its parameters, and everything that one does with them."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from gatewright import checking, files, inputs, layers, state, tables
+from gatewright.arrays import Array, float_dtype
+from gatewright.errors import OptionError, ShapeError
+from gatewright.inputs import Batch
+from gatewright.layers import Layer, Recurrent, Sequential, dispatch
+from gatewright.parameters import Parameters
+from gatewright.state import tree_map
+from gatewright.steps import Steps
+from gatewright.streaming import Stream
+from gatewright.threads import Threads
+from gatewright.training import trainer
+from gatewright.training.trainer import Data, FitOptions, History
+
+PREDICT_ROWS = 256  # rows that `predict` takes at once unless told otherwise: enough for BLAS, little memory
+
+
+class Model:
+    """A network that can be trained, run, checked and saved: a layer and its parameters.
+
+    layer: any layer; `gw.Sequential(...)` for several. seed: of the initial weights, of shuffling and of dropout (None: from
+    the system). dtype: "float32" or "float64". kernel: "auto", "numpy" or "compiled". threads: how many threads the linear
+    algebra may use (None: as the environment says; a number needs threadpoolctl). parameters: use these instead of new ones.
+
+    Inputs are `(B, T, F)`, or `(B, T)` whole numbers where the network begins with an Embedding; a list of `(T_i, F)` gives
+    a list of `(T_i, O)`. `lengths` (B,), `mask` (B, T) bool, True = live, and `starts` (B, T) bool, True = a new sequence
+    begins, say which steps count; values at dead steps are never read, and outputs there are zero.
+    """
+
+    def __init__(
+        self,
+        layer: Layer,
+        *,
+        seed: int | None = None,
+        dtype: Any = "float32",
+        kernel: str = "auto",
+        threads: int | None = None,
+        parameters: Parameters | None = None,
+    ) -> None:
+        if not isinstance(layer, Layer):
+            raise OptionError(f"Model: got {layer!r}, wanted a layer such as gw.LSTM(1, 32) or gw.Sequential(…)")
+        for part in layers.leaves(layer):
+            if isinstance(part, Recurrent):
+                dispatch.choose(part.cell, kernel)
+        self._layer = layer
+        # Names in files begin with an index, so that a layer alone is kept as a Sequential of one.
+        self._network = layer if isinstance(layer, Sequential) else Sequential(layer)
+        self._dtype, self._kernel, self._threads = float_dtype(dtype), kernel, Threads(threads)
+        self._rng = np.random.default_rng(seed)
+        if parameters is not None and parameters.shapes != self._network.shapes():
+            raise ShapeError(f"parameters: got {parameters}, wanted those of {layer}: {self._network.shapes()}")
+        self._parameters = (self._network.init(self._rng) if parameters is None else parameters).astype(self._dtype)
+
+    @property
+    def layer(self) -> Layer:
+        """The layer that the model was made of."""
+        return self._layer
+
+    @property
+    def network(self) -> Sequential:
+        """The layer, as a Sequential of one if it is none: what `parameters` belongs to."""
+        return self._network
+
+    @property
+    def parameters(self) -> Parameters:
+        """The numbers, by name (`0.W`, `1.b` …) and as one flat vector."""
+        return self._parameters
+
+    @property
+    def dtype(self) -> "np.dtype[Any]":
+        """float32 or float64."""
+        return self._dtype
+
+    # --- running
+
+    def predict(
+        self, x: Any, batch_size: int | None = None, *, lengths: Any = None, mask: Any = None, starts: Any = None
+    ) -> Any:
+        """The output for x, (B, T, O) or (B, O), from a fresh state, which is not kept; `batch_size` rows at a time."""
+        batch = self._batch(x, Steps(lengths, mask, starts))
+        size = PREDICT_ROWS if batch_size is None else batch_size
+        layers.base.whole_number("batch_size", size)
+        parts = []
+        for start in range(0, max(len(batch.x), 1), size):
+            rows = slice(start, start + size)
+            parts.append(self._forward(batch.x[rows], batch.steps and batch.steps.rows(rows), None)[0])
+        y = tree_map(lambda *arrays: np.concatenate(arrays), *parts)
+        return inputs.as_given(y, batch)
+
+    __call__ = predict
+
+    def run(self, x: Any, state: Any = None, *, lengths: Any = None, mask: Any = None, starts: Any = None) -> tuple[Any, Any]:
+        """(output, state after the last live step) for x from `state` (None: the learned one, or zero).
+
+        What comes out as state goes in again: two chunks equal one sequence. `state_like` builds one by hand.
+        """
+        batch = self._batch(x, Steps(lengths, mask, starts))
+        y, after = self._forward(batch.x, batch.steps, self._checked_state(state, len(batch.x)))
+        return inputs.as_given(tree_map(np.array, y), batch), tree_map(np.array, after)
+
+    def stream(self, batch_size: int = 1) -> Stream:
+        """A Stream: one step or chunk in, one out, the state kept."""
+        return Stream(self._layer, self._scope, self._dtype, batch_size, self._kernel)
+
+    def state_like(self, h: Any, c: Any = None) -> Any:
+        """A state from h (num_layers * directions, B, H), and c for an LSTM, for a network with one recurrent layer."""
+        h, c = (None if array is None else np.array(array, self._dtype) for array in (h, c))
+        if h is None or h.ndim != 3:
+            raise ShapeError(f"h: got {'None' if h is None else f'shape {h.shape}'}, wanted (num_layers * directions, B, H)")
+
+        def build(shapes: Any) -> Any:
+            if not hasattr(shapes, "_fields"):
+                return None if shapes is None else tuple(map(build, shapes))
+            if (c is None) != (len(shapes) == 1):
+                raise OptionError(f"this layer's state has {', '.join(shapes._fields)}; got {'h' if c is None else 'h, c'}")
+            return type(shapes)(*(h, c)[: len(shapes)])
+
+        found = [part for part in layers.leaves(self._layer) if isinstance(part, Recurrent)]
+        if len(found) != 1:
+            raise OptionError(
+                f"state_like: this network has {len(found)} recurrent layers, wanted one; build the tuple instead"
+            )
+        return self._checked_state(build(self._layer.state_shape(h.shape[1])), h.shape[1])
+
+    # --- training
+
+    def fit(
+        self,
+        x: Any,
+        y: Any,
+        *,
+        loss: Any = "mse",
+        optimizer: Any = None,
+        epochs: int = 1,
+        batch_size: int = 32,
+        validation: Sequence[Any] | None = None,
+        metrics: Sequence[Any] = (),
+        callbacks: Sequence[Any] = (),
+        schedule: Any = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        accumulate: int = 1,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        tbptt: Any = None,
+        stateful: bool = False,
+        shuffle: bool = True,
+        checkpoint: Any = None,
+        resume: bool = False,
+        verbose: bool = True,
+        lengths: Any = None,
+        mask: Any = None,
+        starts: Any = None,
+    ) -> History:
+        """Trains on x and y, of the output's exact shape (or class numbers, without its last axis), and tells how it went.
+
+        loss: a name or gw.losses.…, or a function `(prediction, target) -> (values, gradients)`; the mean over live steps and
+        outputs is made small. optimizer: gw.Adam(1e-3) if None. validation: (x, y), or (x, y, {"lengths": …, "mask": …,
+        "starts": …, "sample_weight": …}). clip_norm bounds the norm of all gradients, clip_value each number.
+        accumulate: batches to an update. sample_weight: (B,) or (B, T). class_weight: {class: weight}. tbptt: (k1, k2) or k,
+        truncated back-propagation: an update every k1 steps, through k2. stateful: rows carry their state from batch to
+        batch. checkpoint: a folder, from which resume=True goes on with the same bits.
+        """
+        data = self._data(x, y, Steps(lengths, mask, starts), sample_weight)
+        options = FitOptions(
+            loss=loss, optimizer=optimizer, epochs=epochs, batch_size=batch_size,
+            validation=None if validation is None else self._validation(validation), metrics=tuple(metrics),
+            callbacks=tuple(callbacks), schedule=schedule, clip_norm=clip_norm, clip_value=clip_value, accumulate=accumulate,
+            class_weight=class_weight, tbptt=tbptt, stateful=stateful, shuffle=shuffle, checkpoint=checkpoint, resume=resume,
+            verbose=verbose, rng=self._rng, kernel=self._kernel,
+        )  # fmt: skip
+        with self._threads.limit():
+            return trainer.fit(self._network, self._parameters, data, options)
+
+    def evaluate(
+        self,
+        x: Any,
+        y: Any,
+        *,
+        loss: Any = "mse",
+        metrics: Sequence[Any] = (),
+        batch_size: int = PREDICT_ROWS,
+        sample_weight: Any = None,
+        lengths: Any = None,
+        mask: Any = None,
+        starts: Any = None,
+    ) -> dict[str, float]:
+        """{"loss": …, metric: …} over all live steps."""
+        data = self._data(x, y, Steps(lengths, mask, starts), sample_weight)
+        with self._threads.limit():
+            return trainer.evaluate(self._network, self._parameters, data, loss, tuple(metrics), batch_size)
+
+    def gradients(
+        self,
+        x: Any,
+        y: Any,
+        loss: Any = "mse",
+        *,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        lengths: Any = None,
+        mask: Any = None,
+        starts: Any = None,
+    ) -> tuple[float, Parameters]:
+        """(loss, its gradients as Parameters) over the whole batch, with no step taken and no dropout."""
+        data = self._data(x, y, Steps(lengths, mask, starts), sample_weight)
+        with self._threads.limit():
+            return trainer.loss_and_gradients(self._network, self._parameters, data, loss, class_weight)
+
+    def gradcheck(
+        self,
+        x: Any,
+        y: Any,
+        loss: Any = "mse",
+        *,
+        state: Any = None,
+        sample_weight: Any = None,
+        lengths: Any = None,
+        mask: Any = None,
+        starts: Any = None,
+        seed: int = 0,
+        directions: int = 3,
+        elements: int = 8,
+        method: str = "auto",
+        tolerance: float | None = None,
+    ) -> checking.Report:
+        """Checks the gradients of the loss: every parameter, the input, the initial state; see gw.gradcheck. float64."""
+        data = self._data(x, y, Steps(lengths, mask, starts), sample_weight, np.dtype(float))
+        objective, network, analytic = trainer.objective(self._network, data, loss)
+        choices = checking.Choices(checking.chosen_method(method, analytic), directions, elements, tolerance)
+        rng = np.random.default_rng(seed)
+        inputs = checking.Inputs(data.x, self.to_network_state(state), data.steps)
+        params = checking.random_parameters(network, rng, self._parameters)
+        return checking.check_network(network, params, inputs, objective, choices, rng)
+
+    # --- weights
+
+    def get_weights(self) -> list[Array]:
+        """Copies of the weights in Keras' order and layout; a GRU's bias is (2, 3H) = [merged; 0 0 bn]."""
+        weights = []
+        for name, array in self._parameters.items():
+            recurrent = f"{name}n"  # 0.b -> 0.bn
+            if name.endswith(".b") and recurrent in self._parameters:
+                bn = self._parameters[recurrent]
+                weights.append(np.stack([array, np.concatenate([np.zeros(2 * len(bn), bn.dtype), bn])]))
+            elif not name.endswith(".bn"):
+                weights.append(array.copy())
+        return weights
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Writes weights in the form of `get_weights`. Raises ShapeError, and nothing is written, if they don't fit."""
+        names = [name for name in self._parameters if not name.endswith(".bn")]
+        if len(weights) != len(names):
+            raise ShapeError(f"set_weights: got {len(weights)} arrays, wanted {len(names)}: {', '.join(names)}")
+        arrays: dict[str, Array] = {}
+        for name, weight in zip(names, (np.asarray(weight, self._dtype) for weight in weights), strict=True):
+            if name.endswith(".b") and f"{name}n" in self._parameters:
+                size = len(self._parameters[f"{name}n"])
+                if weight.shape != (2, 3 * size):
+                    raise ShapeError(f"set_weights: {name}: got shape {weight.shape}, wanted (2, {3 * size}): input, recurrent")
+                merged = weight[0].copy()
+                merged[: 2 * size] += weight[1, : 2 * size]
+                arrays |= {name: merged, f"{name}n": weight[1, 2 * size :]}
+            else:
+                arrays[name] = weight
+        self._parameters.assign(arrays)
+
+    def freeze(self, names: str | Iterable[str]) -> list[str]:
+        """Takes parameters out of training: by name ("0.W"), layer ("0") or pattern ("*.b"); returns their names."""
+        return self._parameters.set_trainable(names, False)
+
+    def unfreeze(self, names: str | Iterable[str]) -> list[str]:
+        """Undoes `freeze`."""
+        return self._parameters.set_trainable(names, True)
+
+    # --- telling, keeping
+
+    def summary(self) -> str:
+        """A table of the layers: what goes out, how many numbers they have, how many of them are trained."""
+        return tables.table(self._network, self._parameters)
+
+    def kernels(self) -> list[tables.KernelRow]:
+        """Which code every layer runs on, and why."""
+        return tables.kernels(self._network, self._kernel)
+
+    def save(self, path: Any) -> None:
+        """Writes the model as safetensors, the architecture as JSON in its metadata: to a temporary name, then renamed."""
+        files.save(path, dict(self._parameters.items()), self.describe())
+
+    def describe(self) -> dict[str, Any]:
+        """The architecture as a JSON value: what a file keeps beside the numbers."""
+        frozen = [name for name, free in self._parameters.trainable.items() if not free]
+        return {"layer": layers.to_json(self._layer), "dtype": self._dtype.name, "frozen": frozen}
+
+    def copy(self) -> "Model":
+        """A model that shares nothing with this one."""
+        new = Model(
+            self._layer, dtype=self._dtype, kernel=self._kernel, threads=self._threads.count, parameters=self._parameters
+        )
+        new._rng.bit_generator.state = self._rng.bit_generator.state
+        return new
+
+    def __copy__(self) -> "Model":
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Model":
+        return self.copy()
+
+    def __repr__(self) -> str:
+        return f"Model({self._layer!r}, dtype={self._dtype.name!r})  # {self._parameters.flat.size:,} parameters"
+
+    # --- the border
+
+    @property
+    def _scope(self) -> Any:
+        """The parameters as the layer itself names them."""
+        return self._parameters if self._layer is self._network else self._parameters.scope("0")
+
+    def to_network_state(self, given: Any) -> Any:
+        """The checked state of `network` for one of `layer`."""
+        if given is None:
+            return None
+        first = next(iter(state.tree_items(given)), None)
+        batch = np.shape(first[1])[1] if first is not None and np.ndim(first[1]) == 3 else 0
+        now = state.checked(given, self._layer.state_shape(batch), self._dtype)
+        return now if self._layer is self._network else (now,)
+
+    def _checked_state(self, given: Any, batch: int) -> Any:
+        return state.checked(given, self._layer.state_shape(batch), self._dtype)
+
+    def _forward(self, x: Array, live: Steps | None, start: Any) -> tuple[Any, Any]:
+        with self._threads.limit():
+            y, after, _ = self._layer.forward(self._scope, x, start, steps=live, kernel=self._kernel)
+        return y, after
+
+    def _batch(self, x: Any, given: Steps) -> Batch:
+        return inputs.batch(self._layer, x, given, self._dtype)
+
+    def _data(self, x: Any, y: Any, given: Steps, weight: Any, dtype: Any = None) -> Data:
+        """Checked training data; y is padded where it is a list, and checked against the output by the trainer."""
+        batch = inputs.batch(self._layer, x, given, dtype or self._dtype)
+        return Data(
+            batch.x,
+            inputs.targets(self._network, y, batch),
+            batch.steps,
+            None if weight is None else inputs.numbers(weight, "sample_weight"),
+        )
+
+    def _validation(self, given: Sequence[Any]) -> Data:
+        """(x, y) or (x, y, {...}), checked."""
+        if not isinstance(given, tuple | list) or len(given) not in (2, 3):
+            raise OptionError("validation: wanted (x, y), or (x, y, {'lengths': …, 'sample_weight': …})")
+        more = dict(given[2]) if len(given) == 3 else {}
+        unknown = set(more) - {"lengths", "mask", "starts", "sample_weight"}
+        if unknown:
+            raise OptionError(f"validation: {unknown.pop()!r} is unknown; known: lengths, mask, starts, sample_weight")
+        live = Steps(more.get("lengths"), more.get("mask"), more.get("starts"))
+        return self._data(given[0], given[1], live, more.get("sample_weight"))
+
+
+def load(path: Any, *, kernel: str = "auto", threads: int | None = None) -> Model:
+    """The Model in a file that `model.save` wrote.
+
+    Raises MissingFileError, or FormatError for a file that is truncated, foreign or of a newer version.
+    """
+    tensors, description = files.load(path)
+    return build(tensors, description, path, kernel=kernel, threads=threads)
+
+
+def build(tensors: dict[str, Array], description: dict[str, Any], path: Any, **how: Any) -> Model:
+    """The Model that `describe` described, with these tensors."""
+    layer = files.read_layer(description, tensors, path)
+    network = layer if isinstance(layer, Sequential) else Sequential(layer)
+    ordered = {name: tensors[name] for name in network.shapes()}
+    dtype = float_dtype(description.get("dtype", "float32"))
+    return Model(layer, dtype=dtype, parameters=Parameters.of(ordered, description.get("frozen", ()), dtype), **how)

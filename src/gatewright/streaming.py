@@ -1,0 +1,90 @@
+"""Stream: a network and its state, fed a step or a chunk at a time."""
+
+from typing import Any
+
+import numpy as np
+
+from gatewright.arrays import Array
+from gatewright.errors import DataError, OptionError, ShapeError
+from gatewright.layers import Layer
+from gatewright.layers.base import whole_number
+from gatewright.parameters import Scope
+from gatewright.state import checked, tree_map
+
+
+class Stream:
+    """A network that keeps its state from call to call, for `batch_size` rows side by side.
+
+    The numbers are those of the whole sequence at once, to rounding. Made by `model.stream(batch_size)`, whose later training
+    it sees. Raises OptionError for a network that reads its sequence from the end.
+    """
+
+    def __init__(self, layer: Layer, params: Scope, dtype: Any, batch_size: int = 1, kernel: str = "auto") -> None:
+        whole_number("batch_size", batch_size)
+        if layer.chunk_problem:
+            raise OptionError(f"this network can't be streamed: {layer.chunk_problem}")
+        self._layer, self._params, self._batch, self._kernel = layer, params, batch_size, kernel
+        self._dtype = np.dtype(dtype)
+        self._x_dtype = np.dtype(np.intp) if layer.takes_indices else self._dtype
+        self._x_rank = 1 if layer.takes_indices else 2  # of one step
+        self._state = self._beginning()
+
+    def _beginning(self) -> Any:
+        """The state before the first step, learned or zero: what a sequence of no steps leaves."""
+        features = () if self._layer.takes_indices else (self._layer.features_in or 1,)
+        nothing = np.zeros((self._batch, 0, *features), self._x_dtype)
+        return self._layer.forward(self._params, nothing, None, kernel=self._kernel)[1]
+
+    @property
+    def state(self) -> Any:
+        """The state (a copy), in the form that `model.run` takes and gives; may be set."""
+        return tree_map(np.array, self._state)
+
+    @state.setter
+    def state(self, state: Any) -> None:
+        new = checked(state, self._layer.state_shape(self._batch), self._dtype)
+        self._state = self._beginning() if new is None else tree_map(np.array, new)
+
+    def reset(self, rows: Any = None) -> None:
+        """Begins anew: all rows, or those that an index, a list of indices or a bool array (B,) picks."""
+        fresh = self._beginning()
+        if rows is None:
+            self._state = fresh
+            return
+        chosen = np.zeros(self._batch, bool)
+        try:
+            chosen[rows] = True
+        except IndexError:
+            raise DataError(f"rows: got {rows!r}, wanted indices of the {self._batch} rows of this stream") from None
+        self._state = tree_map(lambda old, new: np.where(chosen[:, None], new, old), self._state, fresh)
+
+    def step(self, x: Any) -> Any:
+        """One step: x (B, F) -> (B, O), or (F,) -> (O,) where batch_size is 1; with an Embedding indices, (B,) or one."""
+        x = self._numbers(x)
+        alone = self._batch == 1 and x.ndim == self._x_rank - 1
+        rows = x[None] if alone else x
+        if rows.ndim != self._x_rank:
+            wanted = f"({self._batch},)" if self._layer.takes_indices else f"({self._batch}, {self._layer.features_in})"
+            raise ShapeError(f"stream.step: got x of shape {x.shape}, wanted {wanted}, one step of every row; see stream.run")
+        y = tree_map(lambda a: a[:, 0] if a.ndim == 3 else a, self._forward(rows[:, None]))
+        return tree_map(lambda a: np.array(a[0] if alone else a), y)
+
+    def run(self, x: Any) -> Any:
+        """A chunk of steps: x (B, T, F) -> (B, T, O); with an Embedding indices (B, T)."""
+        return tree_map(np.array, self._forward(self._numbers(x)))
+
+    def _numbers(self, x: Any) -> Array:
+        array = np.asarray(x)
+        if self._layer.takes_indices and array.dtype.kind not in "iu":
+            raise DataError(f"stream: got x of {array.dtype}, wanted whole numbers: this network begins with an Embedding")
+        return array.astype(self._x_dtype, copy=False)
+
+    def _forward(self, x: Array) -> Any:
+        if x.ndim == 0 or x.shape[0] != self._batch:
+            raise ShapeError(f"stream: got x of shape {x.shape}, wanted {self._batch} rows, this stream's batch_size")
+        self._layer.shape_out(x.shape)
+        y, self._state, _ = self._layer.forward(self._params, x, self._state, kernel=self._kernel)
+        return y
+
+    def __repr__(self) -> str:
+        return f"Stream({self._layer!r}, batch_size={self._batch})"
