@@ -22,7 +22,7 @@ LADDER: tuple[tuple[str, ...], ...] = (
     ("cells",),
     ("kernels",),
     ("layers",),
-    ("training", "streaming", "inputs", "files", "summary", "interop"),
+    ("training", "streaming", "inputs", "files", "tables", "interop"),
     ("model",),
     ("forecasting", "text", "viz", "data"),
     ("estimators",),
@@ -56,7 +56,7 @@ COMPUTED = "<a name computed at run time>"
 FILE_LIMIT = 400
 BODY_LIMIT = 60
 CORE = ("arrays", "errors", "activations", "threads", "parameters", "initializers", "steps", "state", "checking")
-CORE += ("cells", "layers", "training", "streaming", "inputs", "files", "summary", "model")
+CORE += ("cells", "layers", "training", "streaming", "inputs", "files", "tables", "model")
 CORE_LIMIT = 3000
 
 

@@ -16,7 +16,9 @@ from gatewright.steps import Steps
 from gatewright.streaming import Stream
 from gatewright.threads import Threads
 from gatewright.training import trainer
-from gatewright.training.trainer import Data, FitOptions, History
+from gatewright.training.batches import Data, prepare, weigh
+from gatewright.training.objective import objective
+from gatewright.training.trainer import FitOptions, History
 
 PREDICT_ROWS = 256  # rows that `predict` takes at once unless told otherwise: enough for BLAS, little memory
 
@@ -232,12 +234,19 @@ class Model:
     ) -> checking.Report:
         """Checks the gradients of the loss: every parameter, the input, the initial state; see gw.gradcheck. float64."""
         data = self._data(x, y, Steps(lengths, mask, starts), sample_weight, np.dtype(float))
-        objective, network, analytic = trainer.objective(self._network, data, loss)
-        choices = checking.Choices(checking.chosen_method(method, analytic), directions, elements, tolerance)
+        goal = objective(self._network, loss)
+        batch = prepare(goal, data, float)
+
+        def value(y: Any, final: Any) -> tuple[Any, Any, Any]:
+            return *weigh(goal.loss, y, batch, batch.total), None
+
+        kind = checking.chosen_method(method, goal.layer.analytic and goal.loss.analytic)
         rng = np.random.default_rng(seed)
-        inputs = checking.Inputs(data.x, self.to_network_state(state), data.steps)
-        params = checking.random_parameters(network, rng, self._parameters)
-        return checking.check_network(network, params, inputs, objective, choices, rng)
+        params = checking.random_parameters(goal.layer, rng, self._parameters)
+        given = checking.Inputs(data.x, self.to_network_state(state), data.steps)
+        return checking.check_network(
+            goal.layer, params, given, value, checking.Choices(kind, directions, elements, tolerance), rng
+        )
 
     # --- weights
 

@@ -10,7 +10,7 @@ from gatewright.arrays import Array
 from gatewright.errors import OptionError, one_of
 from gatewright.layers import base
 from gatewright.layers.base import Layer, Shape, init_children
-from gatewright.layers.containers import MERGES, d_merge, merge, merged_shape
+from gatewright.layers.parallel import MERGES, d_merge, merge, merged_shape
 from gatewright.layers.recurrent import Recurrent
 from gatewright.parameters import Parameters, Scope
 from gatewright.steps import Packing, Steps, packing

@@ -6,8 +6,9 @@ from gatewright.activations import Activation
 from gatewright.errors import FormatError, OptionError, ShapeError
 from gatewright.layers.base import Layer
 from gatewright.layers.bidirectional import Bidirectional
-from gatewright.layers.containers import Parallel, Residual, Sequential, Shared
+from gatewright.layers.containers import Residual, Sequential, Shared
 from gatewright.layers.gated import GRU, LSTM, RNN
+from gatewright.layers.parallel import Parallel
 from gatewright.layers.simple import Dense, Dropout, Embedding, LayerNorm, Masking
 
 _KINDS = (
