@@ -19,8 +19,11 @@ FORMAT = 1
 KEY = "gatewright"
 
 
-def write_bytes(path: Any, content: bytes) -> None:
-    """Writes a file whole or not at all: to a temporary name beside it, then renamed."""
+def write_bytes(path: Any, content: bytes, sync: bool = False) -> None:
+    """Writes a file whole or not at all: to a temporary name beside it, `.NAME.…`, then renamed.
+
+    sync: content and name are on the disk before this returns, so that not even a power cut leaves half a file.
+    """
     path = Path(path)
     if not path.parent.is_dir():
         raise MissingFileError(f"{path}: there is no folder {path.parent}")
@@ -28,12 +31,19 @@ def write_bytes(path: Any, content: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
         os.chmod(name, 0o666 & ~_umask())
         os.replace(name, path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(name)
         raise
+    if sync and hasattr(os, "O_DIRECTORY"):  # Windows has no handle on a folder
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        os.fsync(folder)
+        os.close(folder)
 
 
 def _umask() -> int:
@@ -42,10 +52,10 @@ def _umask() -> int:
     return mask
 
 
-def save(path: Any, tensors: dict[str, Array], description: dict[str, Any]) -> None:
+def save(path: Any, tensors: dict[str, Array], description: dict[str, Any], sync: bool = False) -> None:
     """Writes named arrays and a JSON description into one safetensors file."""
     text = json.dumps({"format": FORMAT, **description}, allow_nan=False)
-    write_bytes(path, to_bytes({name: np.ascontiguousarray(array) for name, array in tensors.items()}, {KEY: text}))
+    write_bytes(path, to_bytes({name: np.ascontiguousarray(array) for name, array in tensors.items()}, {KEY: text}), sync)
 
 
 def load(path: Any) -> tuple[dict[str, Array], dict[str, Any]]:
