@@ -15,6 +15,7 @@ from gatewright.steps import Steps
 
 Shape: TypeAlias = tuple[int, ...]
 Result: TypeAlias = tuple[Any, Any, Any]  # output, state, cache
+Rng: TypeAlias = np.random.Generator | None
 Self = TypeVar("Self", bound="Layer")
 
 
@@ -31,16 +32,9 @@ class Layer(ABC):
 
     @abstractmethod
     def forward(
-        self,
-        params: Scope,
-        x: Array,
-        state: Any = None,
-        *,
-        steps: Steps | None = None,
-        training: bool = False,
-        rng: np.random.Generator | None = None,
-        kernel: str = "auto",
-    ) -> Result:
+        self, params: Scope, x: Array, state: Any = None, *,
+        steps: Steps | None = None, training: bool = False, rng: Rng = None, kernel: str = "auto",
+    ) -> Result:  # fmt: skip
         """(y, state, cache) for x, batch first. Dead steps of x are not read, those of y are zero."""
 
     @abstractmethod

@@ -9,7 +9,7 @@ import numpy as np
 from gatewright.arrays import Array
 from gatewright.errors import OptionError, one_of
 from gatewright.layers import base
-from gatewright.layers.base import Layer, Shape, init_children
+from gatewright.layers.base import Layer, Result, Rng, Shape, init_children
 from gatewright.layers.parallel import MERGES, d_merge, merge, merged_shape
 from gatewright.layers.recurrent import Recurrent
 from gatewright.parameters import Parameters, Scope
@@ -64,16 +64,9 @@ class Bidirectional(Layer):
         return init_children(self, rng, self.trainable)
 
     def forward(
-        self,
-        params: Scope,
-        x: Array,
-        state: Any = None,
-        *,
-        steps: Steps | None = None,
-        training: bool = False,
-        rng: np.random.Generator | None = None,
-        kernel: str = "auto",
-    ) -> base.Result:
+        self, params: Scope, x: Array, state: Any = None, *,
+        steps: Steps | None = None, training: bool = False, rng: Rng = None, kernel: str = "auto",
+    ) -> Result:  # fmt: skip
         """The merged outputs, (forward state, backward state) and the cache, for x (B, T, F)."""
         packed = packing(steps, *x.shape[:2])
         before = state or (None, None)

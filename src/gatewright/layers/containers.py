@@ -9,7 +9,7 @@ import numpy as np
 from gatewright.arrays import Array
 from gatewright.errors import OptionError, ShapeError
 from gatewright.layers import base
-from gatewright.layers.base import Layer, Shape, init_children, zero_dead
+from gatewright.layers.base import Layer, Result, Rng, Shape, init_children, zero_dead
 from gatewright.parameters import SHARED, Parameters, Scope
 from gatewright.steps import Steps, live_or_none
 
@@ -97,16 +97,9 @@ class Sequential(Layer):
         return init_children(self, rng, self.trainable)
 
     def forward(
-        self,
-        params: Scope,
-        x: Array,
-        state: Any = None,
-        *,
-        steps: Steps | None = None,
-        training: bool = False,
-        rng: np.random.Generator | None = None,
-        kernel: str = "auto",
-    ) -> base.Result:
+        self, params: Scope, x: Array, state: Any = None, *,
+        steps: Steps | None = None, training: bool = False, rng: Rng = None, kernel: str = "auto",
+    ) -> Result:  # fmt: skip
         """The output of the last layer, the states and the caches of all of them."""
         states, caches = [], []
         for index, layer in enumerate(self.layers):
@@ -179,16 +172,9 @@ class Residual(Layer):
         return {"": self.layer}
 
     def forward(
-        self,
-        params: Scope,
-        x: Array,
-        state: Any = None,
-        *,
-        steps: Steps | None = None,
-        training: bool = False,
-        rng: np.random.Generator | None = None,
-        kernel: str = "auto",
-    ) -> base.Result:
+        self, params: Scope, x: Array, state: Any = None, *,
+        steps: Steps | None = None, training: bool = False, rng: Rng = None, kernel: str = "auto",
+    ) -> Result:  # fmt: skip
         """x + layer(x), zero at dead steps."""
         y, state, cache = self.layer.forward(params, x, state, steps=steps, training=training, rng=rng, kernel=kernel)
         out = self.layer.steps_out(x, steps)
@@ -248,16 +234,9 @@ class Shared(Layer):
         return init_children(self, rng, trainable=True)
 
     def forward(
-        self,
-        params: Scope,
-        x: Array,
-        state: Any = None,
-        *,
-        steps: Steps | None = None,
-        training: bool = False,
-        rng: np.random.Generator | None = None,
-        kernel: str = "auto",
-    ) -> base.Result:
+        self, params: Scope, x: Array, state: Any = None, *,
+        steps: Steps | None = None, training: bool = False, rng: Rng = None, kernel: str = "auto",
+    ) -> Result:  # fmt: skip
         """What the layer gives."""
         scope = params.scope(SHARED + self.name)
         return self.layer.forward(scope, x, state, steps=steps, training=training, rng=rng, kernel=kernel)

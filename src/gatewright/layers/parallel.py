@@ -9,7 +9,7 @@ import numpy as np
 from gatewright.arrays import Array
 from gatewright.errors import OptionError, ShapeError, one_of
 from gatewright.layers import base
-from gatewright.layers.base import Layer, Shape, init_children, zero_dead
+from gatewright.layers.base import Layer, Result, Rng, Shape, init_children, zero_dead
 from gatewright.layers.containers import check_inner, check_shared
 from gatewright.parameters import Parameters, Scope
 from gatewright.steps import Steps, live_or_none
@@ -80,16 +80,9 @@ class Parallel(Layer):
         return init_children(self, rng, self.trainable)
 
     def forward(
-        self,
-        params: Scope,
-        x: Array,
-        state: Any = None,
-        *,
-        steps: Steps | None = None,
-        training: bool = False,
-        rng: np.random.Generator | None = None,
-        kernel: str = "auto",
-    ) -> base.Result:
+        self, params: Scope, x: Array, state: Any = None, *,
+        steps: Steps | None = None, training: bool = False, rng: Rng = None, kernel: str = "auto",
+    ) -> Result:  # fmt: skip
         """The merged outputs, the states and the caches of all layers."""
         results = [
             layer.forward(

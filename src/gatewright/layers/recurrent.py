@@ -13,7 +13,7 @@ from gatewright.activations import Activation
 from gatewright.arrays import Array
 from gatewright.errors import OptionError, one_of
 from gatewright.layers import base, dispatch, scan
-from gatewright.layers.base import Layer, Shape
+from gatewright.layers.base import Layer, Result, Rng, Shape
 from gatewright.parameters import Parameters, Scope
 from gatewright.steps import Packing, Plan, Steps, in_order, live_or_none, packing
 
@@ -211,16 +211,9 @@ class Recurrent(Layer):
     # --- the pair
 
     def forward(
-        self,
-        params: Scope,
-        x: Array,
-        state: Any = None,
-        *,
-        steps: Steps | None = None,
-        training: bool = False,
-        rng: np.random.Generator | None = None,
-        kernel: str = "auto",
-    ) -> base.Result:
+        self, params: Scope, x: Array, state: Any = None, *,
+        steps: Steps | None = None, training: bool = False, rng: Rng = None, kernel: str = "auto",
+    ) -> Result:  # fmt: skip
         """y, the final state and the cache, for x (B, T, F) and a state of (num_layers * directions, B, H) arrays."""
         cell = dispatch.choose(self.cell, kernel).module
         packed, out = self._packings(x, steps)

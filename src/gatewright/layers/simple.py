@@ -11,7 +11,7 @@ from gatewright.activations import Activation, ActivationLike
 from gatewright.arrays import Array, rows
 from gatewright.errors import OptionError, ShapeError, one_of
 from gatewright.layers import base
-from gatewright.layers.base import Layer, Shape, zero_dead
+from gatewright.layers.base import Layer, Result, Rng, Shape, zero_dead
 from gatewright.parameters import Parameters, Scope
 from gatewright.steps import Steps, live_or_none, with_mask
 
@@ -86,16 +86,9 @@ class Dense(Layer):
         return Parameters.of(arrays, () if self.trainable else arrays, float)
 
     def forward(
-        self,
-        params: Scope,
-        x: Array,
-        state: Any = None,
-        *,
-        steps: Steps | None = None,
-        training: bool = False,
-        rng: np.random.Generator | None = None,
-        kernel: str = "auto",
-    ) -> base.Result:
+        self, params: Scope, x: Array, state: Any = None, *,
+        steps: Steps | None = None, training: bool = False, rng: Rng = None, kernel: str = "auto",
+    ) -> Result:  # fmt: skip
         """y (…, output_size) for x (…, input_size)."""
         live = _live(x, steps)
         flat = rows(x) if live is None else x[live]
@@ -177,16 +170,9 @@ class Embedding(Layer):
         return Parameters.of(arrays, () if self.trainable else arrays, float)
 
     def forward(
-        self,
-        params: Scope,
-        x: Array,
-        state: Any = None,
-        *,
-        steps: Steps | None = None,
-        training: bool = False,
-        rng: np.random.Generator | None = None,
-        kernel: str = "auto",
-    ) -> base.Result:
+        self, params: Scope, x: Array, state: Any = None, *,
+        steps: Steps | None = None, training: bool = False, rng: Rng = None, kernel: str = "auto",
+    ) -> Result:  # fmt: skip
         """The rows of E that x names, (…, size)."""
         live = _live(x, self.steps_out(x, steps))
         flat = x.ravel() if live is None else x[live]
@@ -244,16 +230,9 @@ class LayerNorm(Layer):
         return Parameters.of(arrays, () if self.trainable else arrays, float)
 
     def forward(
-        self,
-        params: Scope,
-        x: Array,
-        state: Any = None,
-        *,
-        steps: Steps | None = None,
-        training: bool = False,
-        rng: np.random.Generator | None = None,
-        kernel: str = "auto",
-    ) -> base.Result:
+        self, params: Scope, x: Array, state: Any = None, *,
+        steps: Steps | None = None, training: bool = False, rng: Rng = None, kernel: str = "auto",
+    ) -> Result:  # fmt: skip
         """y (…, size) for x (…, size)."""
         live = _live(x, steps)
         flat = rows(x) if live is None else x[live]
@@ -301,16 +280,9 @@ class Dropout(Layer):
         return Parameters({})
 
     def forward(
-        self,
-        params: Scope,
-        x: Array,
-        state: Any = None,
-        *,
-        steps: Steps | None = None,
-        training: bool = False,
-        rng: np.random.Generator | None = None,
-        kernel: str = "auto",
-    ) -> base.Result:
+        self, params: Scope, x: Array, state: Any = None, *,
+        steps: Steps | None = None, training: bool = False, rng: Rng = None, kernel: str = "auto",
+    ) -> Result:  # fmt: skip
         """x with numbers dropped, in training."""
         live = _live(x, steps)
         keep: Array | None = None
@@ -345,16 +317,9 @@ class Masking(Layer):
         return Parameters({})
 
     def forward(
-        self,
-        params: Scope,
-        x: Array,
-        state: Any = None,
-        *,
-        steps: Steps | None = None,
-        training: bool = False,
-        rng: np.random.Generator | None = None,
-        kernel: str = "auto",
-    ) -> base.Result:
+        self, params: Scope, x: Array, state: Any = None, *,
+        steps: Steps | None = None, training: bool = False, rng: Rng = None, kernel: str = "auto",
+    ) -> Result:  # fmt: skip
         """x with zeros at dead steps."""
         live = _live(x, self.steps_out(x, steps))
         return zero_dead(x, live), None, live

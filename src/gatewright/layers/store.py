@@ -24,7 +24,7 @@ def to_json(value: Any) -> Any:
     if isinstance(value, Layer):
         if type(value) is not KNOWN.get(type(value).__name__):
             raise OptionError(f"{type(value).__name__} is no layer of gatewright's own, so no file can name it")
-        return {"layer": type(value).__name__, **{name: to_json(item) for name, item in value.config().items()}}
+        return {"type": type(value).__name__, **{name: to_json(item) for name, item in value.config().items()}}
     if isinstance(value, Activation):
         return {"activation": value.name, "alpha": value.alpha, "beta": value.beta}
     if isinstance(value, tuple | list):
@@ -38,15 +38,22 @@ def from_json(value: Any) -> Any:
         return tuple(from_json(item) for item in value)
     if not isinstance(value, dict):
         return value
-    if "activation" in value and "layer" not in value:
-        return Activation(value["activation"], value.get("alpha"), value.get("beta"))
-    kind = KNOWN.get(str(value.get("layer")))
+    if "type" not in value:
+        return _activation(value)
+    kind = KNOWN.get(str(value["type"]))
     if kind is None:
-        raise FormatError(f"layer {value.get('layer')!r} is unknown; known: {', '.join(KNOWN)}")
-    arguments = {name: from_json(item) for name, item in value.items() if name != "layer"}
+        raise FormatError(f"layer {value['type']!r} is unknown; known: {', '.join(KNOWN)}")
+    arguments = {name: from_json(item) for name, item in value.items() if name != "type"}
     try:
         if kind is Sequential:
             return Sequential(*arguments["layers"], trainable=arguments["trainable"])
         return kind(**arguments)
     except (TypeError, KeyError, OptionError, ShapeError) as error:
         raise FormatError(f"layer {kind.__name__}: {error}") from None
+
+
+def _activation(value: dict[str, Any]) -> Activation:
+    try:
+        return Activation(value["activation"], value.get("alpha"), value.get("beta"))
+    except (TypeError, KeyError, ValueError) as error:
+        raise FormatError(f"activation {value!r}: {error}") from None
