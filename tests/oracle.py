@@ -205,7 +205,7 @@ def _arrange(row, parts, time, starts, width, options):
 
 def merge(parts, how):
     """Several outputs (nested lists of one depth) joined on their last axis: concat, sum, mul, ave."""
-    if isinstance(parts[0][0], list):
+    if parts[0] and isinstance(parts[0][0], list):
         return [merge(list(rows), how) for rows in zip(*parts, strict=True)]
     if how == "concat":
         return [v for part in parts for v in part]

@@ -1,0 +1,37 @@
+"""The last activation found and folded away, the parameters unchanged."""
+
+import numpy as np
+import pytest
+from layer_checks import draw_params
+
+from gatewright.activations import Activation
+from gatewright.layers import GRU, LSTM, Dense, Sequential, Shared, final_activation, fold_final
+
+SOFTMAX = Sequential(LSTM(2, 3), Sequential(Dense(3, 4, "relu"), Dense(4, 3, "softmax")))
+
+
+@pytest.mark.parametrize(
+    ("layer", "wanted"),
+    [
+        (Dense(2, 3, "sigmoid"), "sigmoid"),
+        (Dense(2, 3), "linear"),
+        (SOFTMAX, "softmax"),
+        (Sequential(GRU(2, 3), Shared(Dense(3, 1, "tanh"), "d")), "tanh"),
+        (Sequential(Dense(2, 2), LSTM(2, 3)), None),
+    ],
+)
+def test_final_activation(layer, wanted):
+    assert final_activation(layer) == (None if wanted is None else Activation(wanted))
+
+
+def test_fold():
+    params, x = draw_params(SOFTMAX, np.random.default_rng(0)), np.random.default_rng(1).standard_normal((2, 5, 2))
+    folded = fold_final(SOFTMAX, "softmax")
+    assert folded.init(np.random.default_rng(0)).shapes == SOFTMAX.init(np.random.default_rng(0)).shapes
+    logits, y = (layer.forward(params, x)[0] for layer in (folded, SOFTMAX))
+    np.testing.assert_allclose(Activation("softmax").forward(logits), y, rtol=1e-14)
+    assert final_activation(folded) == Activation("linear")
+    assert final_activation(SOFTMAX) == Activation("softmax")  # the first is as it was
+    assert fold_final(SOFTMAX, "sigmoid") is None
+    assert fold_final(LSTM(2, 3), "softmax") is None
+    assert fold_final(Sequential(Shared(Dense(2, 3, "softmax"), "d")), "softmax") is None

@@ -1,0 +1,81 @@
+"""Layers as JSON values and back."""
+
+import json
+
+import numpy as np
+import pytest
+
+from gatewright.activations import Activation
+from gatewright.errors import FormatError, OptionError
+from gatewright.layers import (
+    GRU,
+    LSTM,
+    RNN,
+    Bidirectional,
+    Dense,
+    Dropout,
+    Embedding,
+    LayerNorm,
+    Masking,
+    Parallel,
+    Residual,
+    Sequential,
+    Shared,
+    from_json,
+    to_json,
+)
+
+CELL = Shared(LSTM(3, 3, init="chrono", chrono_steps=20, learn_initial_state=True), "cell")
+LEAKY = Activation("leaky_relu", 0.3)
+NET = Sequential(
+    Embedding(9, 3, mask_zero=True),
+    LSTM(3, 4, num_layers=2, dropout=0.2, forget_bias=2.0, activation=LEAKY, recurrent_activation="hard_sigmoid"),
+    Bidirectional(GRU(4, 3, reset_after=False), "sum", backward_layer=RNN(4, 3, init="pytorch", bias=False)),
+    Residual(CELL),
+    Parallel([LayerNorm(3, epsilon=1e-3), Sequential(Dropout(0.1), CELL)]),
+    RNN(6, 2, go_backwards=True, return_sequences=False, trainable=False),
+    Dense(2, 2, "softmax", kernel_initializer="he_normal"),
+)
+
+
+@pytest.mark.parametrize("layer", [NET, *NET.layers, Masking(-1.0), LSTM(2, 3, masked_output="repeat")], ids=repr)
+def test_round_trip(layer):
+    """Through text and back to an equal layer, with the same parameters from the same seed."""
+    back = from_json(json.loads(json.dumps(to_json(layer))))
+    assert back == layer
+    assert repr(back) == repr(layer)
+    one, two = (made.init(np.random.default_rng(0)) for made in (layer, back))
+    assert one.shapes == two.shapes
+    assert one.trainable == two.trainable
+    assert np.array_equal(one.flat, two.flat)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"type": "Lambda", "code": "1"},
+        {"type": "LSTM"},
+        {"type": "LSTM", "input_size": 2, "hidden_size": 3, "colour": "red"},
+        {"type": "LSTM", "input_size": -2, "hidden_size": 3},
+        {"type": "Dense", "input_size": 2, "output_size": 3, "activation": {"activation": "tahn"}},
+        {"type": ["LSTM"]},
+        {"type": "Sequential"},
+        {"type": "Sequential", "layers": [], "trainable": True},
+        {"type": "Sequential", "layers": [{"type": "Dense", "input_size": 2, "output_size": 3}, 5], "trainable": True},
+        {"type": "Residual", "layer_": 3},
+        {"weird": 1},
+        {"activation": ["tanh"]},
+        {"activation": "elu", "alpha": "much"},
+    ],
+)
+def test_foreign_descriptions_are_refused(value):
+    with pytest.raises(FormatError):
+        from_json(value)
+
+
+def test_only_our_own_layers_are_written():
+    class Mine(Dropout):
+        pass
+
+    with pytest.raises(OptionError, match="Mine is no layer of gatewright's own"):
+        to_json(Sequential(Dense(2, 3), Mine(0.5)))
