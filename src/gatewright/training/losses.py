@@ -41,6 +41,10 @@ class Loss(ABC):
         """The shape of the targets for an output of `shape`. Raises ShapeError where no target fits such an output."""
         return shape
 
+    def wrong(self, target: Array, columns: int) -> tuple[Array, str]:
+        """Which targets can't be (bool, of their shape), for an output of `columns` columns; and what is wanted instead."""
+        return ~np.isfinite(target), "a finite number"
+
 
 LossLike: TypeAlias = str | Loss | type[Loss] | Callable[[Array, Array], tuple[Array, Array]]
 
@@ -152,6 +156,9 @@ class CrossEntropy(Loss):
     def target_shape(self, shape: Shape) -> Shape:
         return shape[:-1]
 
+    def wrong(self, target: Array, columns: int) -> tuple[Array, str]:
+        return (target < 0) | (target >= columns), f"a class 0 … {columns - 1}"
+
 
 @dataclass(frozen=True)
 class BinaryCrossEntropy(Loss):
@@ -162,6 +169,9 @@ class BinaryCrossEntropy(Loss):
     def __call__(self, pred: Array, target: Array) -> tuple[Array, Array]:
         # = softplus(p) - y p, which never takes the logarithm of 0.
         return Activation("softplus").forward(pred) - target * pred, Activation("sigmoid").forward(pred) - target
+
+    def wrong(self, target: Array, columns: int) -> tuple[Array, str]:
+        return ~((target >= 0) & (target <= 1)), "a number from 0 to 1"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,155 @@
+"""Checkpoints: everything that decides how training goes on, in one file that is never half written."""
+
+import os
+import platform
+import re
+import warnings
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gatewright import files
+from gatewright.arrays import Array
+from gatewright.errors import FormatError, OptionError
+from gatewright.layers import Layer
+from gatewright.layers.base import whole_number
+from gatewright.parameters import Parameters
+from gatewright.steps import Steps
+from gatewright.training.batches import Data
+
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class ResumeWarning(UserWarning):
+    """The training goes on with another NumPy, BLAS, number of threads or kind of processor: the last bits may differ."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where and how often training is kept, as `checkpoint.safetensors` in `folder`.
+
+    After each `every_epochs` epochs, also after each `every_updates` updates if given, and at the end. `resume=True` goes on
+    from it, or begins where there is none yet; without `resume` a checkpoint that is already there is an error.
+    """
+
+    folder: str | Path
+    every_epochs: int = 1
+    every_updates: int | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.folder, str | Path) or not str(self.folder):
+            raise OptionError(f"checkpoint: got {self.folder!r}, wanted the name of a folder, or gw.Checkpoint(folder)")
+        whole_number("Checkpoint: every_epochs", self.every_epochs)
+        if self.every_updates is not None:
+            whole_number("Checkpoint: every_updates", self.every_updates)
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return Path(self.folder) / "checkpoint.safetensors"
+
+    def prepare(self, resume: bool) -> None:
+        """Makes the folder and removes what killed writes left in it; raises OptionError rather than lose a checkpoint."""
+        if self.path.exists() and not resume:
+            raise OptionError(f"{self.path} is there already: resume=True goes on from it; or use another folder, or remove it")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        for left in self.path.parent.glob(f".{self.path.name}.*"):
+            left.unlink(missing_ok=True)
+
+    def save(self, tensors: dict[str, Array], progress: dict[str, Any], setup: dict[str, str]) -> None:
+        """Writes tensors and JSON values, with the set-up of the training and of the machine."""
+        description = {"checkpoint": progress, "setup": setup, "machine": machine()}
+        files.save(self.path, tensors, description, sync=True)
+
+    def load(self, setup: dict[str, str]) -> tuple[dict[str, Array], dict[str, Any]]:
+        """(tensors, JSON values) as `save` got them.
+
+        Raises FormatError for a file that is no checkpoint, OptionError naming what differs for one of another set-up. Warns
+        with ResumeWarning if the machine's arithmetic may differ.
+        """
+        tensors, description = files.load(self.path)
+        if not all(isinstance(description.get(key), dict) for key in ("checkpoint", "setup", "machine")):
+            raise FormatError(f"{self.path}: a file of gatewright's, but no checkpoint")
+        then = description["setup"]
+        for key in [*setup, *then]:
+            if setup.get(key) != then.get(key):
+                raise OptionError(
+                    f"{self.path} is of another training: {key} was {_short(then.get(key))}, and is {_short(setup.get(key))}"
+                )
+        now = machine()
+        for key in now:
+            if now[key] != description["machine"].get(key):
+                was = description["machine"].get(key)
+                warnings.warn(f"{self.path}: {key} was {was}, and is {now[key]}: the last bits may differ", ResumeWarning, 2)
+        return tensors, description["checkpoint"]
+
+
+def get(checkpoint: Any) -> Checkpoint | None:
+    """The Checkpoint that is meant: one, the name of a folder, or None."""
+    return checkpoint if checkpoint is None or isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
+
+
+def machine() -> dict[str, str]:
+    """What the last bits depend on: NumPy, BLAS, its threads and the kind of processor."""
+    return {"numpy": np.__version__, "processor": platform.machine()} | _blas()
+
+
+def _blas() -> dict[str, str]:
+    try:
+        import threadpoolctl  # type: ignore[import-untyped]
+    except ImportError:
+        built = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+        return {
+            "blas": f"{built.get('name')} {built.get('version')}",
+            "threads": ", ".join(f"{name}={os.environ.get(name)}" for name in THREADS),
+        }
+    pools = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+    return {
+        "blas": ", ".join(f"{pool['internal_api']} {pool['version']}" for pool in pools),
+        "threads": ", ".join(str(pool["num_threads"]) for pool in pools),
+    }
+
+
+def told(value: Any) -> str:
+    """A value as a text that is the same in every process: no addresses."""
+    if callable(value) and hasattr(value, "__qualname__"):
+        return str(value.__qualname__)
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
+
+
+def setup(layer: Layer, params: Parameters, data: tuple[Data, Data | None]) -> dict[str, str]:
+    """What a training is of: the network, its parameters, the data and the validation data, as texts."""
+    frozen = [name for name, free in params.trainable.items() if not free]
+    said = {"network": told(layer), "dtype": params.dtype.name, "the list of frozen names": ", ".join(frozen)}
+    for prefix, given in zip(("", "validation "), data, strict=True):
+        if given is not None:
+            said |= {prefix + name: _told_array(array) for name, array in given._asdict().items() if name != "steps"}
+            said |= {prefix + name: _told_array(array) for name, array in (given.steps or Steps())._asdict().items()}
+    return said
+
+
+def _told_array(array: Any) -> str:
+    if array is None:
+        return "None"
+    array = np.asarray(array)
+    return f"{array.shape} {array.dtype} (checksum {zlib.crc32(np.ascontiguousarray(array).data):08x})"
+
+
+def generator_state(rng: np.random.Generator) -> Any:
+    """The state of a random generator as a JSON value."""
+    return _plain(rng.bit_generator.state)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _short(text: Any) -> str:
+    text = str(text)
+    return text if len(text) <= 100 else f"{text[:60]} … {text[-30:]}"
