@@ -53,8 +53,9 @@ class Sequential(Layer):
             raise OptionError("Sequential: got no layers, wanted at least one")
         for index, layer in enumerate(self.layers):
             check_inner(f"Sequential: layer {index}", layer)
-            if index and type(layer).__name__ in ("Masking", "Embedding"):
-                raise OptionError(f"{type(layer).__name__} reads the network's own input: put it first, not at {index}")
+            late = [type(inner).__name__ for inner in leaves(layer) if type(inner).__name__ in ("Masking", "Embedding")]
+            if index and late:
+                raise OptionError(f"{late[0]} reads the network's own input: put it first, not at {index}")
             if index < len(layers) - 1 and getattr(layer, "return_state_sequence", False):
                 raise OptionError(f"layer {index} gives states (return_state_sequence=True): no layer takes them; put it last")
         check_shared(self)

@@ -10,7 +10,7 @@ from gatewright.arrays import Array
 from gatewright.errors import OptionError, ShapeError, one_of
 from gatewright.layers import base
 from gatewright.layers.base import Layer, Result, Rng, Shape, init_children, zero_dead
-from gatewright.layers.containers import check_inner, check_shared
+from gatewright.layers.containers import check_inner, check_shared, leaves
 from gatewright.parameters import Parameters, Scope
 from gatewright.steps import Steps, live_or_none
 
@@ -68,8 +68,10 @@ class Parallel(Layer):
         if len({layer.takes_indices for layer in self.layers}) > 1:
             raise OptionError("Parallel: some layers take indices and some take numbers; all see the same x")
         check_shared(self)
-        if self.features_in:
-            self.shape_out((1, 1, self.features_in))
+        if self.features_in or self.takes_indices:
+            out = self.shape_out((1, 1) if self.takes_indices else (1, 1, self.features_in or 0))
+            if len(out) == 3 and any(getattr(inner, "go_backwards", False) for inner in leaves(self)):
+                raise OptionError("Parallel: go_backwards gives outputs in another order than the others; use Bidirectional")
 
     @property
     def children(self) -> Mapping[str, Layer]:
