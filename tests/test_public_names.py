@@ -12,6 +12,9 @@ PUBLIC = [
     "Adam",
     "AdamW",
     "Bidirectional",
+    "CSVLogger",
+    "Callback",
+    "Checkpoint",
     "DataError",
     "Dense",
     "Dropout",
@@ -20,6 +23,8 @@ PUBLIC = [
     "FormatError",
     "GRU",
     "GatewrightError",
+    "History",
+    "JSONLogger",
     "LSTM",
     "Layer",
     "LayerNorm",
@@ -28,6 +33,7 @@ PUBLIC = [
     "MissingFileError",
     "Model",
     "NotFiniteError",
+    "Optimizer",
     "OptionError",
     "Parallel",
     "Parameters",
@@ -35,6 +41,7 @@ PUBLIC = [
     "RNN",
     "Report",
     "Residual",
+    "ResumeWarning",
     "SGD",
     "Sequential",
     "ShapeError",
@@ -45,6 +52,7 @@ PUBLIC = [
     "gradcheck",
     "load",
     "losses",
+    "schedules",
 ]
 
 # What these must at least have, and take by these names.

@@ -39,6 +39,10 @@ from gatewright.model import Model, load
 from gatewright.parameters import Parameters
 from gatewright.steps import Steps
 from gatewright.streaming import Stream
+from gatewright.training import losses, schedules
+from gatewright.training.callbacks import Callback, CSVLogger, EarlyStopping, History, JSONLogger
+from gatewright.training.checkpoint import Checkpoint, ResumeWarning
+from gatewright.training.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
 
 __version__ = "0.1.0"
 
@@ -46,14 +50,23 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "SGD",
     "Activation",
+    "Adam",
+    "AdamW",
     "Bidirectional",
+    "CSVLogger",
+    "Callback",
+    "Checkpoint",
     "DataError",
     "Dense",
     "Dropout",
+    "EarlyStopping",
     "Embedding",
     "FormatError",
     "GatewrightError",
+    "History",
+    "JSONLogger",
     "Layer",
     "LayerNorm",
     "Masking",
@@ -61,11 +74,14 @@ __all__ = [
     "MissingFileError",
     "Model",
     "NotFiniteError",
+    "Optimizer",
     "OptionError",
     "Parallel",
     "Parameters",
+    "RMSprop",
     "Report",
     "Residual",
+    "ResumeWarning",
     "Sequential",
     "ShapeError",
     "Shared",
@@ -74,4 +90,6 @@ __all__ = [
     "UninformativeError",
     "gradcheck",
     "load",
+    "losses",
+    "schedules",
 ]
