@@ -30,8 +30,9 @@ def python(source: str) -> str:
 
 def loaded(source: str) -> set[str]:
     """The packages from outside the standard library that `source` loads, beyond those that any Python here starts with."""
-    after = "print(*sorted({name.partition('.')[0] for name in sys.modules} - before - sys.stdlib_module_names))"
-    before = "import sys\nbefore = {name.partition('.')[0] for name in sys.modules}"
+    # Cython leaves modules without a spec behind, which nobody imported.
+    names = "{name.partition('.')[0] for name, module in sys.modules.items() if getattr(module, '__spec__', None)}"
+    before, after = f"import sys\nbefore = {names}", f"print(*({names} - before - sys.stdlib_module_names))"
     return set(python(f"{before}\n{source}\n{after}").split())
 
 
