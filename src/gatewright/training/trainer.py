@@ -223,7 +223,7 @@ class _Training:
                 raise
 
     def _fail(self, what: str, row: Any = None) -> NoReturn:
-        place = f"epoch {self.at.epoch + 1}, update {self.memory.count + 1}: {what}" + ("" if row is None else f" in row {row}")
+        place = f"epoch {self.at.epoch + 1}, update {self.info.update + 1}: {what}" + ("" if row is None else f" in row {row}")
         cure = "the parameters are those before it; try a smaller learning rate, or clip_norm"
         raise NotFiniteError(f"{place}; {cure}")
 
@@ -233,7 +233,7 @@ class _Training:
         """Brings the best parameters back, and says which they are and where."""
         at, where = self.at, "the model has"
         if at.best_weights is None:
-            said = f"interrupted: no epoch was finished, {where} the weights after {self.memory.count} updates"
+            said = f"interrupted: no epoch was finished, {where} the weights after {self.info.update} updates"
         else:
             with self.params.edit() as flat:
                 flat[:] = at.best_weights
