@@ -1,7 +1,7 @@
 # make demo     the main job: forecasts the sunspots, draws the result and says where the pictures are
 # make test     every check
 # make golden   records the frameworks' outputs again and compares (large: installs PyTorch and Keras)
-# make clean    removes what the others made
+# make clean    removes the environment and the caches
 #
 # PYTHON is the Python to begin with (3.11 or newer), VENV the folder of the virtual environment.
 # make itself can't handle spaces in file names, so no target here is a file: scripts/environment.py keeps a stamp of its own.
@@ -25,5 +25,5 @@ golden:
 
 clean:
 	@"$(PYTHON)" scripts/environment.py --remove "$(VENV)"
-	@rm -rf gatewright-demo .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	@find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+	@rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
