@@ -91,7 +91,7 @@ class Dense(Layer):
     ) -> Result:  # fmt: skip
         """y (…, output_size) for x (…, input_size)."""
         live = _live(x, steps)
-        flat = rows(x) if live is None else x[live]
+        flat = rows(x if live is None else x[live])
         z = flat @ params["W"]
         if self.bias:
             z += params["b"]
@@ -101,7 +101,7 @@ class Dense(Layer):
     def backward(self, params: Scope, grads: Scope, cache: DenseCache, dy: Array, dstate: Any = None) -> tuple[Array, Any]:
         """dx (…, input_size) from dy (…, output_size)."""
         x, z, y, live, shape = cache
-        dflat = rows(dy) if live is None else dy[live]
+        dflat = rows(dy if live is None else dy[live])
         dz = self.activation.backward(z, y, dflat)  # y = activation(z)
         if self.bias:
             grads.add("b", dz.sum(axis=0))
@@ -123,11 +123,11 @@ class Dense(Layer):
 
 
 def _spread(flat: Array, live: Array | None, shape: Shape) -> Array:
-    """The rows (N, O) back in their places, zero at dead steps."""
+    """The rows (N, O) back in their places, (…, O), zero at dead steps."""
     if live is None:
         return flat.reshape(shape)
     whole = np.zeros(shape, flat.dtype)
-    whole[live] = flat
+    whole[live] = flat.reshape(-1, *shape[2:])
     return whole
 
 
@@ -235,7 +235,7 @@ class LayerNorm(Layer):
     ) -> Result:  # fmt: skip
         """y (…, size) for x (…, size)."""
         live = _live(x, steps)
-        flat = rows(x) if live is None else x[live]
+        flat = rows(x if live is None else x[live])
         centred = flat - flat.mean(axis=-1, keepdims=True)
         scale = 1 / np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + x.dtype.type(self.epsilon))
         normal = centred * scale
@@ -244,7 +244,7 @@ class LayerNorm(Layer):
     def backward(self, params: Scope, grads: Scope, cache: Any, dy: Array, dstate: Any = None) -> tuple[Array, Any]:
         """dx (…, size) from dy (…, size)."""
         normal, scale, live, shape = cache
-        dflat = rows(dy) if live is None else dy[live]
+        dflat = rows(dy if live is None else dy[live])
         grads.add("shift", dflat.sum(axis=0))
         grads.add("gain", (dflat * normal).sum(axis=0))
         dnormal = dflat * params["gain"]  # y = normal gain + shift
