@@ -80,11 +80,10 @@ class Checkpoint:
                 raise OptionError(
                     f"{self.path} is of another training: {key} was {_short(then.get(key))}, and is {_short(setup.get(key))}"
                 )
-        now = machine()
-        for key in now:
-            if now[key] != description["machine"].get(key):
-                was = description["machine"].get(key)
-                warnings.warn(f"{self.path}: {key} was {was}, and is {now[key]}: the last bits may differ", ResumeWarning, 2)
+        was, now = description["machine"], machine()
+        changes = [f"{key} was {was.get(key)}, and is {now[key]}" for key in now if now[key] != was.get(key)]
+        if changes:
+            warnings.warn(f"{self.path}: {'; '.join(changes)}: the last bits may differ", ResumeWarning, stacklevel=2)
         return tensors, description["checkpoint"]
 
 
@@ -116,19 +115,19 @@ def _blas() -> dict[str, str]:
 
 def told(value: Any) -> str:
     """A value as a text that is the same in every process: no addresses."""
-    if callable(value) and hasattr(value, "__qualname__"):
-        return str(value.__qualname__)
+    if isinstance(value, str) or hasattr(value, "__qualname__"):
+        return str(getattr(value, "__qualname__", value))
     return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
 def setup(layer: Layer, params: Parameters, data: tuple[Data, Data | None]) -> dict[str, str]:
     """What a training is of: the network, its parameters, the data and the validation data, as texts."""
     frozen = [name for name, free in params.trainable.items() if not free]
-    said = {"network": told(layer), "dtype": params.dtype.name, "the list of frozen names": ", ".join(frozen)}
+    said = {"network": told(layer), "dtype": params.dtype.name, "the frozen parameters": ", ".join(frozen) or "none"}
     for prefix, given in zip(("", "validation "), data, strict=True):
-        if given is not None:
-            said |= {prefix + name: _told_array(array) for name, array in given._asdict().items() if name != "steps"}
-            said |= {prefix + name: _told_array(array) for name, array in (given.steps or Steps())._asdict().items()}
+        x, y, steps, weight = given or (None, None, None, None)
+        arrays = {"x": x, "y": y, "sample_weight": weight, **(steps or Steps())._asdict()}
+        said |= {prefix + name: _told_array(array) for name, array in arrays.items()}
     return said
 
 

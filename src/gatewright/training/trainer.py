@@ -135,7 +135,7 @@ class _Training:
                 self._save_if_due()
             progress.rows(at.epoch + 1, stop, at.tally.loss)
         self._end_epoch()
-        progress.epoch(at.epoch, self.info.logs)
+        progress.epoch(self.info.epoch, self.info.logs)
 
     def _end_epoch(self) -> None:
         at, history = self.at, self.history.history
