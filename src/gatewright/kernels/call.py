@@ -1,0 +1,25 @@
+"""A prepared call: an argument block and the arrays that it points to."""
+
+from typing import Any
+
+from gatewright.arrays import Array
+from gatewright.kernels.target import Code
+
+
+def address(array: Array) -> int:
+    """Where an array's first element is."""
+    place: int = array.__array_interface__["data"][0]
+    return place
+
+
+class Call:
+    """An argument block, with all that it points to kept alive; `run` computes, as often as one likes."""
+
+    __slots__ = ("_address", "_kept", "_run")
+
+    def __init__(self, code: Code, block: Array, kept: Any) -> None:
+        self._run, self._address, self._kept = code.call, address(block), (code, block, kept)
+
+    def run(self) -> None:
+        """Computes."""
+        self._run(self._address)
