@@ -9,7 +9,7 @@ from gatewright import checking, files, inputs, layers, state, tables
 from gatewright.arrays import Array, float_dtype
 from gatewright.errors import OptionError, ShapeError
 from gatewright.inputs import Batch
-from gatewright.layers import Layer, Recurrent, Sequential, dispatch
+from gatewright.layers import Layer, Recurrent, Sequential
 from gatewright.parameters import Parameters
 from gatewright.state import tree_map
 from gatewright.steps import Steps
@@ -47,13 +47,12 @@ class Model:
     ) -> None:
         if not isinstance(layer, Layer):
             raise OptionError(f"Model: got {layer!r}, wanted a layer such as gw.LSTM(1, 32) or gw.Sequential(…)")
-        for part in layers.leaves(layer):
-            if isinstance(part, Recurrent):
-                dispatch.choose(part.cell, kernel)
         self._layer = layer
         # Names in files begin with an index, so that a layer alone is kept as a Sequential of one.
         self._network = layer if isinstance(layer, Sequential) else Sequential(layer)
         self._dtype, self._kernel, self._threads = float_dtype(dtype), kernel, Threads(threads)
+        for part in layers.leaves(layer):
+            part.choice(self._dtype, kernel)
         self._rng = np.random.default_rng(seed)
         if parameters is not None and parameters.shapes != self._network.shapes():
             raise ShapeError(f"parameters: got {parameters}, wanted those of {layer}: {self._network.shapes()}")
@@ -296,7 +295,7 @@ class Model:
 
     def kernels(self) -> list[tables.KernelRow]:
         """Which code every layer runs on, and why."""
-        return tables.kernels(self._network, self._kernel)
+        return tables.kernels(self._network, self._dtype, self._kernel)
 
     def save(self, path: Any) -> None:
         """Writes the model as safetensors, the architecture as JSON in its metadata: to a temporary name, then renamed."""

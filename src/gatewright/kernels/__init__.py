@@ -36,7 +36,7 @@ def scan_problem(cell: str, options: Any) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def scan(cell: str, options: Any) -> "ScanKernel":
+def scan_kernel(cell: str, options: Any) -> "ScanKernel":
     """The kernel of a cell that has no problem, compiled at its first use."""
     from gatewright.kernels import recurrent, target
 
@@ -47,12 +47,12 @@ def dense_problem(activation: str) -> str | None:
     """Why a Dense with this activation can't be compiled, or None."""
     from gatewright.kernels import heads
 
-    return None if activation in heads.ACTIVATIONS else f"activation {activation!r}: {', '.join(heads.ACTIVATIONS)} are compiled"
+    known = heads.ACTIVATIONS
+    return None if activation in known else f"activation {activation!r}: {', '.join(known)} are compiled"
 
 
-def dense(activation: str) -> "DenseKernel":
+def dense_kernel(activation: str) -> "DenseKernel":
     """The kernel of a Dense that has no problem, compiled at its first use."""
-    from gatewright.kernels import dense as module
-    from gatewright.kernels import target
+    from gatewright.kernels import dense, target
 
-    return module.compiled(activation, target.host())
+    return dense.compiled(activation, target.host())

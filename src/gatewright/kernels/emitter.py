@@ -5,7 +5,7 @@ written down, so the order of the lines is the order of the operations. No fast-
 is computed, in this order and with these roundings, whatever the width of the vectors.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -50,36 +50,35 @@ class Emitter:
         """Calls a function of this module."""
         self.b.call(self.module.get_global(name), [self.n(a) for a in arguments])
 
-    def loop(self, count: Value, carried: Sequence[Value], body: Callable[[Value, list[Value]], Sequence[Value]]) -> list[Value]:
-        """for k in range(count): carried = body(k, carried). Returns the last values; no turn at all is allowed."""
-        before = self.b.block
-        head, inside, after = (self.b.append_basic_block() for _ in range(3))
+    @contextmanager
+    def each(self, count: Value, carried: list[Value] | None = None) -> Iterator[Value]:
+        """for k in range(count): the lines inside the `with` block, which gets k; no turn at all is allowed.
+
+        `carried` holds values that go from turn to turn: inside they are this turn's and may be replaced, after it the last.
+        """
+        held = [] if carried is None else carried
+        before, head = self.b.block, self.b.append_basic_block()
+        inside, after = self.b.append_basic_block(), self.b.append_basic_block()
         self.b.branch(head)
         self.b.position_at_end(head)
-        k, values = self.b.phi(I64), [self.b.phi(value.type) for value in carried]
-        self.b.cbranch(self.b.icmp_signed("<", k, self.n(count)), inside, after)
+        first = [self.n(0), *held]
+        phis = [self.b.phi(value.type) for value in first]
+        held[:] = phis[1:]
+        self.b.cbranch(self.less(phis[0], count), inside, after)
         self.b.position_at_end(inside)
-        results = [self.add(k, 1), *body(k, list(values))]
-        for phi, first, result in zip([k, *values], [self.n(0), *carried], results, strict=True):
-            phi.add_incoming(first, before)
+        yield phis[0]
+        for phi, begin, result in zip(phis, first, [self.add(phis[0], 1), *held], strict=True):
+            phi.add_incoming(begin, before)
             phi.add_incoming(result, self.b.block)
         self.b.branch(head)
         self.b.position_at_end(after)
-        return list(values)
+        held[:] = phis[1:]
 
-    def each(self, count: Value, body: Callable[[Value], None]) -> None:
-        """for k in range(count): body(k)."""
-
-        def step(k: Value, _: list[Value]) -> list[Value]:
-            body(k)
-            return []
-
-        self.loop(count, [], step)
-
-    def when(self, condition: Value, body: Callable[[], None]) -> None:
-        """if condition: body()."""
+    @contextmanager
+    def when(self, condition: Value) -> Iterator[None]:
+        """if condition: the lines inside the `with` block."""
         with self.b.if_then(condition):
-            body()
+            yield
 
     # --- whole numbers and addresses
 
@@ -143,12 +142,9 @@ class Emitter:
 
     def copy(self, source: Value, target: Value, count: Value) -> None:
         """Copies `count` floats."""
-
-        def one(k: Value) -> None:
+        with self.each(count) as k:
             value = self.b.load(self._pointer(self.add(source, (k, FLOAT)), F32), align=FLOAT)
             self.b.store(value, self._pointer(self.add(target, (k, FLOAT)), F32), align=FLOAT)
-
-        self.each(count, one)
 
     def field(self, block: Value, index: int) -> Value:
         """The index-th whole number of an argument block."""
@@ -177,6 +173,9 @@ class Emitter:
     def fma(self, a: Value, b: Value, c: Value) -> Value:
         """a b + c, rounded once."""
         return self.intrinsic("fma", a, b, c)
+
+    def plus(self, a: Value, b: Value) -> Value:
+        return self.b.fadd(a, b)
 
     def mul(self, a: Value, b: Value) -> Value:
         return self.b.fmul(a, b)

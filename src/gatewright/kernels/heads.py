@@ -28,35 +28,33 @@ def text(activation: str, target: Target) -> str:
 
         cover(e, target, 1, Grid(a["rows"], a["vectors"]), tile)
         if activation == "softmax":
-            e.each(a["rows"], lambda row: _softmax(e, e.add(a["y"], (row, a["y_row"])), a))
+            with e.each(a["rows"]) as row:
+                _softmax(e, e.add(a["y"], (row, a["y_row"])), a)
     return e.text()
 
 
 def _emit_finish(e: Emitter, activation: str) -> None:
     """The activation over the sums of a tile: (rows, vectors, sums, floats of y left, y, y's row stride)."""
-    with e.function("finish", 6) as (rows, vectors, sums, left, y, y_row):
-
-        def one(m: Value, j: Value) -> None:
-            here = e.add(sums, (m, vectors, e.width), (j, e.width))
-            value = mathematics.FUNCTIONS[activation](e, e.load(here))
-            e.store(value, here)
-            e.store_part(value, here, e.add(y, (m, y_row), (j, e.width)), e.add(left, (j, -e.lanes)))
-
-        e.each(rows, lambda m: e.each(vectors, lambda j: one(m, j)))
+    with e.function("finish", 6) as (rows, vectors, sums, left, y, y_row), e.each(rows) as m, e.each(vectors) as j:
+        here = e.add(sums, (m, vectors, e.width), (j, e.width))
+        value = mathematics.FUNCTIONS[activation](e, e.load(here))
+        e.store(value, here)
+        e.store_part(value, here, e.add(y, (m, y_row), (j, e.width)), e.add(left, (j, -e.lanes)))
 
 
 def _softmax(e: Emitter, y: Value, a: dict[str, Value]) -> None:
     """e^(y - max) / sum in place, the sum taken from the first to the last. `line` has room for a row of whole vectors."""
-    line, count = a["line"], a["outputs"]
-    (top,) = e.loop(count, [e.constant(float("-inf"))], lambda k, now: [e.larger(e.load_all(y, (k, FLOAT)), now[0])])
+    line, count, top, total = a["line"], a["outputs"], [e.constant(float("-inf"))], [e.constant(0)]
+    with e.each(count, top) as k:
+        top[0] = e.larger(e.load_all(y, (k, FLOAT)), top[0])
     e.copy(y, line, count)
-
-    def grown(v: Value) -> None:
+    with e.each(a["vectors"]) as v:
         place = e.add(line, (v, e.width))
-        fraction, scale = mathematics.exp(e, e.sub(e.load(place), top))
+        fraction, scale = mathematics.exp(e, e.sub(e.load(place), top[0]))
         e.store(e.mul(fraction, scale), place)
-
-    e.each(a["vectors"], grown)
-    (total,) = e.loop(count, [e.constant(0)], lambda k, now: [e.b.fadd(now[0], e.load_all(line, (k, FLOAT)))])
-    e.each(a["vectors"], lambda v: e.store(e.div(e.load(line, (v, e.width)), total), line, (v, e.width)))
+    with e.each(count, total) as k:
+        total[0] = e.plus(total[0], e.load_all(line, (k, FLOAT)))
+    with e.each(a["vectors"]) as v:
+        place = e.add(line, (v, e.width))
+        e.store(e.div(e.load(place), total[0]), place)
     e.copy(line, y, count)

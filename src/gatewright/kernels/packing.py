@@ -51,4 +51,3 @@ def _bias(cell: Cell, weights: Any, letter: str) -> Array:
     if bias is None:
         return np.zeros(H, np.float32)
     return np.asarray(bias if letter == "u" else bias[H * _gate(cell, letter) :][:H])
-

@@ -1,16 +1,16 @@
 """The scan: a cell over time, written as one function of the address of an argument block.
 
-    for every chunk of steps:                     (one chunk, unless inputs are multiplied ahead)
-        few rows: sums = bias + x W for all of the chunk's steps at once, so that W is read once for many of them
-        for every step, every stage, every tile:
-            sums in registers, from the bias or from what was multiplied ahead: + x W, + h U
-            the cell's formula on every vector of sums: the new state, and y
+for every chunk of steps:                     (one chunk, unless inputs are multiplied ahead)
+    few rows: sums = bias + x W for all of the chunk's steps at once, so that W is read once for many of them
+    for every step, every stage, every tile:
+        sums in registers, from the bias or from what was multiplied ahead: + x W, + h U
+        the cell's formula on every vector of sums: the new state, and y
 """
 
 from gatewright.kernels.emitter import Emitter, Value
 from gatewright.kernels.formulas import Cell, Stage
 from gatewright.kernels.target import Target
-from gatewright.kernels.tile import Grid, Product, Source, call_tile, cover, emit_tiles
+from gatewright.kernels.tile import Grid, Source, call_tile, cover, emit_tiles
 
 NAME = "scan"
 SIZES = ("batch", "time", "features", "hidden", "vectors", "chunk")  # chunk: steps multiplied ahead, 0 = none
@@ -58,18 +58,17 @@ class Scan:
         e, unit = self.e, self.e.width * len(stage.sums)
         names = self.cell.state + self.cell.scratch
         with e.function(f"finish{k}", 8 + len(names)) as (rows, vectors, sums, left, y, y_row, row, new_h, *buffers):
-
-            def one(m: Value, j: Value) -> None:
+            stored = dict(zip(names, buffers, strict=True)) | {"h": new_h}
+            with e.each(rows) as m, e.each(vectors) as j:
                 place, here = e.add((m, row), (j, e.width)), e.add(sums, (m, vectors, unit), (j, unit))
                 found = {letter: e.load(here, e.width * c) for c, letter in enumerate(stage.sums)}
                 old = {letter: e.load(buffer, place) for letter, buffer in zip(names, buffers, strict=True)}
-                for letter, value in stage.formula(e, found, old).items():
-                    e.store(value, new_h if letter == "h" else buffers[names.index(letter)], place)
-                    if letter == "h":
-                        there = e.add(y, (m, y_row), (j, e.width))
-                        e.store_part(value, e.add(new_h, place), there, e.add(left, (j, -e.lanes)))
-
-            e.each(rows, lambda m: e.each(vectors, lambda j: one(m, j)))
+                after = stage.formula(e, found, old)
+                for letter, value in after.items():
+                    e.store(value, stored[letter], place)
+                if "h" in after:
+                    there = e.add(y, (m, y_row), (j, e.width))
+                    e.store_part(after["h"], e.add(new_h, place), there, e.add(left, (j, -e.lanes)))
 
     # --- the loops
 
@@ -80,35 +79,38 @@ class Scan:
         ahead = e.less(0, a["chunk"])
         length = e.choose(ahead, a["chunk"], a["time"])
         chunks, _ = e.divide(e.add(a["time"], length, -1), length)
-
-        def chunk(index: Value, buffers: list[Value]) -> list[Value]:
+        buffers = [a["h"], a["h_other"]]
+        with e.each(chunks, buffers) as index:
             first = e.add((index, length))
             rest = e.add(a["time"], (first, -1))
             steps = e.choose(e.less(rest, length), rest, length)
-            e.when(ahead, lambda: self._multiply_ahead(first, steps))
-            return e.loop(steps, buffers, lambda t, now: self._step((t, e.add(first, t)), ahead, now))
-
-        h, _ = e.loop(chunks, [a["h"], a["h_other"]], chunk)
+            with e.when(ahead):
+                self._multiply_ahead(first, steps)
+            with e.each(steps, buffers) as t:
+                self._step((t, e.add(first, t)), ahead, buffers)
+                buffers.reverse()
         for letter in self.cell.state:
-            buffer = h if letter == "h" else a[letter]
-            e.each(a["batch"], lambda b, buffer=buffer, letter=letter: e.copy(
-                e.add(buffer, (b, self.row)), e.add(a[f"{letter}_out"], (b, a[f"{letter}_out_row"])), a["hidden"]))  # fmt: skip
+            self._leave(letter, buffers[0] if letter == "h" else a[letter])
 
     def _enter(self, letter: str) -> None:
         """Copies a state into its buffer, whose rows are whole vectors; what is beyond the units is zero and stays so."""
         e, a = self.e, self.args
-
-        def one(b: Value) -> None:
+        with e.each(a["batch"]) as b:
             row = e.add(a[letter], (b, self.row))
             e.store(e.constant(0), row, self.row, -e.width)
             e.copy(e.add(a[f"{letter}_in"], (b, a[f"{letter}_in_row"])), row, a["hidden"])
 
-        e.each(a["batch"], one)
+    def _leave(self, letter: str, buffer: Value) -> None:
+        """Copies a state out of its buffer."""
+        e, a = self.e, self.args
+        with e.each(a["batch"]) as b:
+            e.copy(e.add(buffer, (b, self.row)), e.add(a[f"{letter}_out"], (b, a[f"{letter}_out_row"])), a["hidden"])
 
     def _multiply_ahead(self, first: Value, steps: Value) -> None:
         """bias + x W for every row and step of a chunk; the rows of a tile are steps here."""
         for k, stage in enumerate(self.cell.stages):
-            self.e.each(self.args["batch"], lambda b, k=k, stage=stage: self._row_ahead(k, stage, b, (first, steps)))
+            with self.e.each(self.args["batch"]) as b:
+                self._row_ahead(k, stage, b, (first, steps))
 
     def _row_ahead(self, k: int, stage: Stage, b: Value, chunk: tuple[Value, Value]) -> None:
         e, a, (first, steps) = self.e, self.args, chunk
@@ -122,8 +124,8 @@ class Scan:
 
         cover(e, self.target, len(stage.sums), Grid(steps, a["vectors"]), tile)
 
-    def _step(self, t: tuple[Value, Value], ahead: Value, buffers: list[Value]) -> list[Value]:
-        """One step of all rows, t: (within the chunk, of all); returns the buffers of h, changed over."""
+    def _step(self, t: tuple[Value, Value], ahead: Value, buffers: list[Value]) -> None:
+        """One step of all rows; t: its number (within the chunk, of all), buffers: of h (before, after)."""
         e, a, (old, new) = self.e, self.args, buffers
         state = {letter: a[letter] for letter in self.cell.state + self.cell.scratch} | {"h": old}
         features = e.choose(ahead, 0, a["features"])
@@ -144,7 +146,6 @@ class Scan:
                 e.call(f"finish{k}", *shape, a["sums"], *ends, *(e.add(buffer, place) for buffer in state.values()))
 
             cover(e, self.target, len(stage.sums), Grid(a["batch"], a["vectors"]), tile)
-        return [new, old]
 
     # --- addresses
 

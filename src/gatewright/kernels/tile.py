@@ -63,13 +63,11 @@ def _name(product: Product, rows: int, vectors: int) -> str:
 def _accumulate(e: Emitter, source: Source, columns: tuple[int, ...], shape: tuple[int, int], sums: list[Value]) -> list[Value]:
     """sums + operand x weights, one element of the operand after the other."""
     rows, vectors = shape
-    total = len(sums) // (rows * vectors)
+    total, unit = len(sums) // (rows * vectors), len(columns) * e.width
     origins = [e.add(source.address, (source.row, m)) for m in range(rows)]
-    unit = len(columns) * e.width
     panels = [e.add(source.panel, (source.length, j * unit)) for j in range(vectors)]
-
-    def body(k: Value, sums: list[Value]) -> list[Value]:
-        sums = list(sums)
+    sums = list(sums)
+    with e.each(source.length, sums) as k:
         for j in range(vectors):
             weights = [e.load(panels[j], (k, unit), i * e.width) for i in range(len(columns))]
             for m in range(rows):
@@ -77,9 +75,7 @@ def _accumulate(e: Emitter, source: Source, columns: tuple[int, ...], shape: tup
                 for weight, column in zip(weights, columns, strict=True):
                     place = (m * vectors + j) * total + column
                     sums[place] = e.fma(value, weight, sums[place])
-        return sums
-
-    return e.loop(source.length, sums, body)
+    return sums
 
 
 class Grid(NamedTuple):
@@ -99,25 +95,21 @@ def cover(e: Emitter, target: Target, columns: int, grid: Grid, body: Cover) -> 
     """
     tiles, _ = e.divide(e.add(grid.rows, target.rows - 1), target.rows)
     low, extra = e.divide(grid.rows, tiles)  # `extra` tiles have low + 1 rows, the others low
-    high = e.add(low, e.choose(e.less(0, extra), 1, 0))
+    highest = e.add(low, e.choose(e.less(0, extra), 1, 0))
     done: Value = e.n(0)
     for vectors in (4, 2, 1):
         sizes = [rows for rows, across in shapes(target, columns) if across == vectors]
         if not sizes:
             continue
         groups, _ = e.divide(e.add(grid.vectors, (done, -1)), vectors)
-        count = groups if vectors == 1 else e.choose(e.less(sizes[0], high), 0, groups)
-        begin = done
-
-        def group(k: Value, vectors: int = vectors, sizes: list[int] = sizes, begin: Value = begin) -> None:
-            unit = e.add(begin, (k, vectors))
+        count = groups if vectors == 1 else e.choose(e.less(sizes[0], highest), 0, groups)
+        with e.each(count) as k:
+            unit = e.add(done, (k, vectors))
             for rows in sizes:
                 taller = e.equal(rows, e.add(low, 1))
                 many = e.choose(taller, extra, e.choose(e.equal(rows, low), e.add(tiles, (extra, -1)), 0))
-                first = e.choose(taller, 0, e.add((extra, e.add(low, 1))))
-                e.each(many, lambda i, rows=rows, first=first: body((rows, vectors), e.add(first, (i, rows)), unit))
-
-        e.each(count, group)
+                with e.each(many) as i:
+                    body((rows, vectors), e.add(e.choose(taller, 0, (extra, e.add(low, 1))), (i, rows)), unit)
         done = e.add(done, (count, vectors))
 
 

@@ -3,13 +3,14 @@
 import dataclasses
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
 from gatewright.arrays import Array
 from gatewright.errors import OptionError, ShapeError
+from gatewright.layers.dispatch import Choice
 from gatewright.parameters import SHARED, Parameters, Scope
 from gatewright.steps import Steps
 
@@ -17,6 +18,14 @@ Shape: TypeAlias = tuple[int, ...]
 Result: TypeAlias = tuple[Any, Any, Any]  # output, state, cache
 Rng: TypeAlias = np.random.Generator | None
 Self = TypeVar("Self", bound="Layer")
+
+
+class Step(NamedTuple):
+    """One step of a network, prepared: running it reads x and the state, writes y and the state, and allocates nothing."""
+
+    runs: tuple[Callable[[], None], ...]  # one after the other
+    y: Array  # (B, O)
+    state: Any  # its arrays are read and written
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -40,6 +49,10 @@ class Layer(ABC):
     @abstractmethod
     def backward(self, params: Scope, grads: Scope, cache: Any, dy: Any, dstate: Any = None) -> tuple[Array, Any]:
         """(dx, dstate) from the gradients of the output and of the final state (None: zero); adds the rest into `grads`."""
+
+    def prepare(self, params: Scope, x: Array, state: Any, kernel: str) -> Step | None:
+        """A compiled step that reads x (B, F) and begins with a copy of `state`; None where a layer has no compiled code."""
+        return None
 
     def shapes(self) -> dict[str, Shape]:
         """The shape of every parameter, by name, in the order of `init`."""
@@ -65,6 +78,13 @@ class Layer(ABC):
     def steps_out(self, x: Array, steps: Steps | None) -> Steps | None:
         """The live steps that the next layer sees."""
         return steps
+
+    def choice(self, dtype: Any, kernel: str, training: bool = False) -> Choice:
+        """Which code `kernel` ("auto", "numpy" or "compiled") means for this layer in `dtype`, and why.
+
+        Raises OptionError for "compiled" where that can't be.
+        """
+        return Choice("numpy", "there is no compiled code for this layer")
 
     @property
     def children(self) -> Mapping[str, "Layer"]:

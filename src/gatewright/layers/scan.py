@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gatewright.arrays import Array
+from gatewright.arrays import Array, contiguous
 from gatewright.steps import Packing
 
 
@@ -30,13 +30,39 @@ def forward(cell: ModuleType, weights: Any, options: Any, x: Array, state: Any, 
     return sequence, state, Scan(x.shape, tuple(caches))
 
 
+class Replay(NamedTuple):
+    """What a compiled scan keeps: enough to run the cell again when its backward pass is asked for."""
+
+    x: Array  # (depth, S, F)
+    state: Any  # the initial one, (S, H)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of x: (depth, S, F)."""
+        return self.x.shape
+
+
+def infer(kernel: Any, packed: Any, x: Array, state: Any, packing: Packing) -> tuple[Any, Any, Replay]:
+    """What `forward` gives, by a compiled kernel; of the states after every step h alone, in batch-first memory."""
+    x, initial = contiguous(x), type(state)(*map(np.array, state))
+    final = type(state)(*(array.copy() for array in initial))
+    h = np.zeros((x.shape[1], x.shape[0], state.h.shape[-1]), x.dtype).swapaxes(0, 1)
+    for start, stop, n in packing.rectangles():
+        if n and start < stop:
+            now = type(state)(*(array[:n] for array in final))
+            kernel.prepare(packed, x[start:stop, :n], h[start:stop, :n], now, now).run()
+    return type(state)(h, *(None for _ in state[1:])), final, Replay(x, initial)
+
+
 def backward(
-    cell: ModuleType, weights: Any, options: Any, scan: Scan, dsequence: Any, dstate: Any, packing: Packing
+    cell: ModuleType, weights: Any, options: Any, scan: Scan | Replay, dsequence: Any, dstate: Any, packing: Packing
 ) -> tuple[Array, Any, Any]:
     """(dx, dweights, dstate): undoes `forward`, from the last rectangle to the first.
 
     `dsequence` is a State of `(depth, S, H)`, an unused one None; `dstate` a State of `(S, H)`.
     """
+    if isinstance(scan, Replay):
+        scan = forward(cell, weights, options, scan.x, scan.state, packing)[2]
     dx = np.zeros(scan.shape, dsequence[0].dtype)
     dweights = cell.Weights(*(None if array is None else np.zeros_like(array) for array in weights))
     dstate = cell.State(*(array.copy() for array in dstate))

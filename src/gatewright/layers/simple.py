@@ -8,10 +8,11 @@ import numpy as np
 
 from gatewright import activations, initializers
 from gatewright.activations import Activation, ActivationLike
-from gatewright.arrays import Array, rows
+from gatewright.arrays import Array, contiguous, rows
 from gatewright.errors import OptionError, ShapeError, one_of
-from gatewright.layers import base
-from gatewright.layers.base import Layer, Result, Rng, Shape, zero_dead
+from gatewright.layers import base, dispatch
+from gatewright.layers.base import Layer, Result, Rng, Shape, Step, zero_dead
+from gatewright.layers.dispatch import Ask, Choice
 from gatewright.parameters import Parameters, Scope
 from gatewright.steps import Steps, live_or_none, with_mask
 
@@ -22,8 +23,8 @@ def _live(x: Array, steps: Steps | None) -> Array | None:
 
 class DenseCache(NamedTuple):
     x: Array  # (N, F) the live rows of the input
-    z: Array  # (N, O) before the activation
-    y: Array  # (N, O) after it
+    z: Array | None  # (N, O) before the activation; None after compiled code, and computed again for the backward pass
+    y: Array | None  # (N, O) after it
     live: Array | None  # (B, T)
     shape: Shape  # of the input
 
@@ -92,15 +93,45 @@ class Dense(Layer):
         """y (…, output_size) for x (…, input_size)."""
         live = _live(x, steps)
         flat = rows(x if live is None else x[live])
-        z = flat @ params["W"]
+        run = self.choice(np.result_type(params["W"], x), kernel, training)
+        z, y = self._values(params, flat) if run.load is None else (None, self._compiled(run.load(), params, flat))
+        cache = DenseCache(flat, z, y if z is not None else None, live, x.shape)
+        return _spread(y, live, (*x.shape[:-1], self.output_size)), None, cache
+
+    def _values(self, params: Scope, x: Array) -> tuple[Array, Array]:
+        """Before and after the activation, (N, O) each."""
+        z: Array = x @ params["W"]
         if self.bias:
             z += params["b"]
-        y = self.activation.forward(z)
-        return _spread(y, live, (*x.shape[:-1], self.output_size)), None, DenseCache(flat, z, y, live, x.shape)
+        return z, self.activation.forward(z)
+
+    def _compiled(self, kernel: Any, params: Scope, x: Array) -> Array:
+        """The output (N, O) by a compiled kernel."""
+        y = np.empty((len(x), self.output_size), x.dtype)
+        if len(x):
+            kernel.prepare(self._packed(kernel, params), contiguous(x), y).run()
+        return y
+
+    def prepare(self, params: Scope, x: Array, state: Any, kernel: str) -> Step | None:
+        run = self.choice(np.result_type(params["W"], x), kernel)
+        if run.load is None:
+            return None
+        compiled, y = run.load(), np.empty((len(x), self.output_size), x.dtype)
+        return Step((compiled.prepare(self._packed(compiled, params), x, y).run,), y, None)
+
+    def _packed(self, kernel: Any, params: Scope) -> Any:
+        return params.derived(kernel, lambda: kernel.pack(params["W"], params["b"] if self.bias else None))
+
+    def choice(self, dtype: Any, kernel: str, training: bool = False) -> Choice:
+        a = self.activation
+        problem = None if a == Activation(a.name) else f"{a!r} has constants of its own"
+        return dispatch.dense(a.name, Ask(dtype, kernel, training, problem))
 
     def backward(self, params: Scope, grads: Scope, cache: DenseCache, dy: Array, dstate: Any = None) -> tuple[Array, Any]:
         """dx (…, input_size) from dy (…, output_size)."""
         x, z, y, live, shape = cache
+        if z is None or y is None:
+            z, y = self._values(params, x)
         dflat = rows(dy if live is None else dy[live])
         dz = self.activation.backward(z, y, dflat)  # y = activation(z)
         if self.bias:
@@ -278,6 +309,9 @@ class Dropout(Layer):
     def init(self, rng: np.random.Generator) -> Parameters:
         """No parameters."""
         return Parameters({})
+
+    def prepare(self, params: Scope, x: Array, state: Any, kernel: str) -> Step | None:
+        return Step((), x, None)
 
     def forward(
         self, params: Scope, x: Array, state: Any = None, *,
