@@ -52,7 +52,8 @@ class Model:
         self._network = layer if isinstance(layer, Sequential) else Sequential(layer)
         self._dtype, self._kernel, self._threads = float_dtype(dtype), kernel, Threads(threads)
         for part in layers.leaves(layer):
-            part.choice(self._dtype, kernel)
+            if not part.children:
+                part.choice(self._dtype, kernel)
         self._rng = np.random.default_rng(seed)
         if parameters is not None and parameters.shapes != self._network.shapes():
             raise ShapeError(f"parameters: got {parameters}, wanted those of {layer}: {self._network.shapes()}")

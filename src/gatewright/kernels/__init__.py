@@ -7,6 +7,7 @@
     formulas.py      the cells
     scan.py          a cell over time            recurrent.py   … called from Python
     heads.py         Dense and its activations   dense.py       … called from Python
+    norm.py          LayerNorm                   call.py        a prepared argument block
     packing.py       weights as tiles read them
 
 `layers/dispatch.py` is the only one that looks in here. llvmlite is imported with the first layer that could use it.
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gatewright.kernels.dense import Kernel as DenseKernel
+    from gatewright.kernels.norm import Kernel as NormKernel
     from gatewright.kernels.recurrent import Kernel as ScanKernel
 
 
@@ -56,3 +58,10 @@ def dense_kernel(activation: str) -> "DenseKernel":
     from gatewright.kernels import dense, target
 
     return dense.compiled(activation, target.host())
+
+
+def norm_kernel() -> "NormKernel":
+    """The kernel of LayerNorm, compiled at its first use."""
+    from gatewright.kernels import norm, target
+
+    return norm.compiled(target.host())

@@ -1,5 +1,6 @@
 """A prepared call: an argument block and the arrays that it points to."""
 
+import struct
 from typing import Any
 
 from gatewright.arrays import Array
@@ -15,11 +16,12 @@ def address(array: Array) -> int:
 class Call:
     """An argument block, with all that it points to kept alive; `run` computes, as often as one likes."""
 
-    __slots__ = ("_address", "_kept", "_run")
+    __slots__ = ("_block", "_kept", "_run")
 
-    def __init__(self, code: Code, block: Array, kept: Any) -> None:
-        self._run, self._address, self._kept = code.call, address(block), (code, block, kept)
+    def __init__(self, code: Code, numbers: list[int], kept: Any) -> None:
+        self._run, self._kept = code.call, (code, kept)
+        self._block = struct.pack(f"{len(numbers)}q", *numbers)
 
     def run(self) -> None:
         """Computes."""
-        self._run(self._address)
+        self._run(self._block)

@@ -42,9 +42,9 @@ class Kernel:
         """A call that writes into y (N, O), for x (N, F), both float32 with a contiguous last axis."""
         vectors, features, _, lanes = packed.weights.shape
         room = self.target.registers * lanes
-        work = aligned(room + vectors * lanes)
+        work, begin = aligned(room + vectors * lanes)
         work[room:] = 0
-        places = (address(x), x.strides[0], address(y), y.strides[0], address(work), address(work) + 4 * room)
+        places = (address(x), x.strides[0], address(y), y.strides[0], begin, begin + work.itemsize * room)
         sizes = (len(x), features, packed.outputs, vectors)
-        block = np.array([*sizes, *places, address(packed.bias), address(packed.weights)], np.int64)
-        return Call(self.code, block, (packed, x, y, work))
+        numbers = [*sizes, *places, address(packed.bias), address(packed.weights)]
+        return Call(self.code, numbers, (packed, x, y, work))

@@ -5,22 +5,24 @@ from typing import Any
 import numpy as np
 
 from gatewright.arrays import Array
+from gatewright.kernels.call import address
 from gatewright.kernels.formulas import Cell
 
 LINE = 64  # bytes: a vector that straddles two lines costs twice
 
 
-def aligned(count: int) -> Array:
-    """`count` float32, not set, that begin at a cache line."""
+def aligned(count: int) -> tuple[Array, int]:
+    """`count` float32, not set, that begin at a cache line, and their address."""
     raw = np.empty(count + LINE // 4, np.float32)
-    skip = -raw.ctypes.data % LINE // 4
-    return raw[skip : skip + count]
+    begin = address(raw)
+    skip = -begin % LINE // 4
+    return raw[skip : skip + count], begin + 4 * skip
 
 
 def panels(blocks: list[Array], lanes: int) -> Array:
     """Matrices (K, N) as (N / lanes, K, len(blocks), lanes), zero beyond N: what a tile reads from the first to the last."""
     (K, N), vectors = blocks[0].shape, -(-blocks[0].shape[1] // lanes)
-    packed = aligned(vectors * K * len(blocks) * lanes).reshape(vectors, K, len(blocks), lanes)
+    packed = aligned(vectors * K * len(blocks) * lanes)[0].reshape(vectors, K, len(blocks), lanes)
     for column, block in enumerate(blocks):
         wide = np.zeros((K, vectors * lanes), np.float32)
         wide[:, :N] = block

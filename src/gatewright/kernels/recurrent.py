@@ -1,9 +1,9 @@
 """Inference of RNN, LSTM and GRU: packed weights, prepared argument blocks, the compiled scan."""
 
 import functools
+import itertools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from gatewright.arrays import Array
 from gatewright.kernels import formulas, packing, scan
@@ -19,9 +19,10 @@ AHEAD_ROWS = 6  # a batch of so many rows reads W often enough for one step
 class Packed(NamedTuple):
     """The weights of one layer and direction, packed for one kernel."""
 
-    arrays: dict[str, Array]  # by their names in the argument block
     features: int
     hidden: int
+    addresses: list[int]  # of the arrays
+    arrays: list[Array]  # in the order of the argument block
 
 
 @functools.cache
@@ -38,34 +39,30 @@ class Kernel:
     def __init__(self, cell: Cell, target: Target) -> None:
         self.cell, self.target = cell, target
         self.code = Code(scan.Scan(cell, target).text(), scan.NAME)
-        self.fields = scan.fields(cell)
+        self.parts = len(scan.buffers(cell))
 
     def pack(self, weights: Any) -> Packed:
         """The weights (a cell's Weights, float32) in the order in which tiles read them."""
-        arrays = packing.scan_weights(self.cell, weights, self.target.lanes)
-        return Packed(arrays, len(weights.W), len(weights.U))
+        found = packing.scan_weights(self.cell, weights, self.target.lanes)
+        arrays = [found[name] for name in scan.weights(self.cell)]
+        return Packed(len(weights.W), len(weights.U), [address(array) for array in arrays], arrays)
 
-    def prepare(self, packed: Packed, x: Array, y: Array, before: Any, after: Any) -> Call:
+    def prepare(self, packed: Packed, x: Array, y: Array, before: Sequence[Array], after: Sequence[Array]) -> Call:
         """A call that writes h after every step into y (T, B, H), for x (T, B, F), and the states from `before` to `after`.
 
         The states are the cell's, of (B, H), and may be the same arrays. All is float32 with a contiguous last axis.
         """
-        (T, B, _), H, lanes = x.shape, packed.hidden, self.target.lanes
-        vectors, room = -(-H // lanes), self.target.registers * lanes
-        chunk = min(T, AHEAD_STEPS) if T > 1 and B < AHEAD_ROWS else 0
-        sizes = dict.fromkeys(("h_other", *self.cell.state, *self.cell.scratch), B * vectors * lanes)
-        sizes |= {f"ahead{k}": chunk * B * vectors * len(stage.sums) * lanes for k, stage in enumerate(self.cell.stages)}
-        work = aligned(room + sum(sizes.values()))
-        block = dict(zip(scan.SIZES, (B, T, packed.features, H, vectors, chunk), strict=True))
-        block |= {"x": address(x), "x_row": x.strides[1], "x_step": x.strides[0]}
-        block |= {"y": address(y), "y_row": y.strides[1], "y_step": y.strides[0], "sums": address(work)}
-        for letter, given, final in zip(self.cell.state, before, after, strict=True):
-            block |= {f"{letter}_in": address(given), f"{letter}_in_row": given.strides[0]}
-            block |= {f"{letter}_out": address(final), f"{letter}_out_row": final.strides[0]}
-        begin = address(work) + work.itemsize * room
-        for name, size in sizes.items():
-            block[name] = begin
-            begin += work.itemsize * size
-        block |= {name: address(array) for name, array in packed.arrays.items()}
-        values = np.array([block[name] for name in self.fields], np.int64)
-        return Call(self.code, values, (packed, x, y, before, after, work))
+        (T, B, _), lanes = x.shape, self.target.lanes
+        vectors, chunk = -(-packed.hidden // lanes), min(T, AHEAD_STEPS) if T > 1 and B < AHEAD_ROWS else 0
+        numbers = [B, T, packed.features, packed.hidden, vectors, chunk]
+        for line in (x, y):
+            numbers += [address(line), line.strides[1], line.strides[0]]
+        for array, final in zip(before, after, strict=True):
+            given = address(array), array.strides[0]
+            numbers += [*given, *(given if final is array else (address(final), final.strides[0]))]
+        ahead = [chunk * B * vectors * len(stage.sums) * lanes for stage in self.cell.stages]
+        states = [B * vectors * lanes] * (self.parts - 1 - len(ahead))
+        stops = list(itertools.accumulate([self.target.registers * lanes, *states, *ahead]))
+        work, begin = aligned(stops[-1])
+        numbers += [begin, *(begin + work.itemsize * stop for stop in stops[:-1])]
+        return Call(self.code, numbers + packed.addresses, (packed, x, y, before, after, work))

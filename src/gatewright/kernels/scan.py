@@ -14,18 +14,24 @@ from gatewright.kernels.tile import Grid, Source, call_tile, cover, emit_tiles
 
 NAME = "scan"
 SIZES = ("batch", "time", "features", "hidden", "vectors", "chunk")  # chunk: steps multiplied ahead, 0 = none
-ARRAYS = ("x", "x_row", "x_step", "y", "y_row", "y_step", "sums")  # strides in bytes
+ARRAYS = ("x", "x_row", "x_step", "y", "y_row", "y_step")  # strides in bytes
+
+
+def buffers(cell: Cell) -> list[str]:
+    """The names of the working memory's parts."""
+    ahead = [f"ahead{k}" for k in range(len(cell.stages))]
+    return ["sums", "h_other", *cell.state, *cell.scratch, *ahead]  # h is read from one buffer and written to another
+
+
+def weights(cell: Cell) -> list[str]:
+    """The names of the packed weights."""
+    return [name for k, s in enumerate(cell.stages) for name in (f"bias{k}", *(f"{operand}{k}" for operand, _ in s.operands))]
 
 
 def fields(cell: Cell) -> list[str]:
     """The argument block: whole numbers of 64 bits by name, addresses and bytes."""
-    names = [*SIZES, *ARRAYS, "h_other"]  # the hidden state is read from one buffer and written to another
-    for letter in cell.state:
-        names += [letter, f"{letter}_in", f"{letter}_in_row", f"{letter}_out", f"{letter}_out_row"]
-    names += cell.scratch
-    for k, stage in enumerate(cell.stages):
-        names += [f"bias{k}", f"ahead{k}", *(f"{operand}{k}" for operand, _ in stage.operands)]
-    return names
+    states = [f"{letter}{end}" for letter in cell.state for end in ("_in", "_in_row", "_out", "_out_row")]
+    return [*SIZES, *ARRAYS, *states, *buffers(cell), *weights(cell)]
 
 
 class Scan:
@@ -79,18 +85,18 @@ class Scan:
         ahead = e.less(0, a["chunk"])
         length = e.choose(ahead, a["chunk"], a["time"])
         chunks, _ = e.divide(e.add(a["time"], length, -1), length)
-        buffers = [a["h"], a["h_other"]]
-        with e.each(chunks, buffers) as index:
+        h = [a["h"], a["h_other"]]
+        with e.each(chunks, h) as index:
             first = e.add((index, length))
             rest = e.add(a["time"], (first, -1))
             steps = e.choose(e.less(rest, length), rest, length)
             with e.when(ahead):
                 self._multiply_ahead(first, steps)
-            with e.each(steps, buffers) as t:
-                self._step((t, e.add(first, t)), ahead, buffers)
-                buffers.reverse()
+            with e.each(steps, h) as t:
+                self._step((t, e.add(first, t)), ahead, h)
+                h.reverse()
         for letter in self.cell.state:
-            self._leave(letter, buffers[0] if letter == "h" else a[letter])
+            self._leave(letter, h[0] if letter == "h" else a[letter])
 
     def _enter(self, letter: str) -> None:
         """Copies a state into its buffer, whose rows are whole vectors; what is beyond the units is zero and stays so."""
@@ -124,9 +130,9 @@ class Scan:
 
         cover(e, self.target, len(stage.sums), Grid(steps, a["vectors"]), tile)
 
-    def _step(self, t: tuple[Value, Value], ahead: Value, buffers: list[Value]) -> None:
-        """One step of all rows; t: its number (within the chunk, of all), buffers: of h (before, after)."""
-        e, a, (old, new) = self.e, self.args, buffers
+    def _step(self, t: tuple[Value, Value], ahead: Value, h: list[Value]) -> None:
+        """One step of all rows; t: its number (within the chunk, of all), h: its buffers (before, after)."""
+        e, a, (old, new) = self.e, self.args, h
         state = {letter: a[letter] for letter in self.cell.state + self.cell.scratch} | {"h": old}
         features = e.choose(ahead, 0, a["features"])
         for k, stage in enumerate(self.cell.stages):

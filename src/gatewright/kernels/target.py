@@ -45,7 +45,7 @@ def _features() -> dict[str, bool]:
 
 
 class Code:
-    """A compiled function of the address of an argument block; calling it frees Python's global lock."""
+    """A compiled function of an argument block; calling it frees Python's global lock."""
 
     def __init__(self, text: str, name: str) -> None:
         llvm.initialize_native_target()
@@ -59,4 +59,4 @@ class Code:
         passes.getModulePassManager().run(module, passes)
         self._engine: Any = llvm.create_mcjit_compiler(module, machine)  # keeps the code alive
         self._engine.finalize_object()
-        self.call: Callable[[int], None] = ctypes.CFUNCTYPE(None, ctypes.c_int64)(self._engine.get_function_address(name))
+        self.call: Callable[[bytes], None] = ctypes.CFUNCTYPE(None, ctypes.c_char_p)(self._engine.get_function_address(name))

@@ -10,9 +10,10 @@ import numpy as np
 
 from gatewright.arrays import Array
 from gatewright.errors import OptionError, ShapeError
+from gatewright.layers import dispatch
 from gatewright.layers.dispatch import Choice
 from gatewright.parameters import SHARED, Parameters, Scope
-from gatewright.steps import Steps
+from gatewright.steps import Steps, live_or_none
 
 Shape: TypeAlias = tuple[int, ...]
 Result: TypeAlias = tuple[Any, Any, Any]  # output, state, cache
@@ -84,7 +85,7 @@ class Layer(ABC):
 
         Raises OptionError for "compiled" where that can't be.
         """
-        return Choice("numpy", "there is no compiled code for this layer")
+        return dispatch.other(dispatch.Ask(dtype, kernel, training))
 
     @property
     def children(self) -> Mapping[str, "Layer"]:
@@ -180,6 +181,11 @@ def init_children(layer: Layer, rng: np.random.Generator, trainable: bool) -> Pa
             arrays.setdefault(in_scope(prefix, name), array)
             frozen |= set() if trainable and new.trainable[name] else {in_scope(prefix, name)}
     return Parameters.of(arrays, frozen, float)
+
+
+def live_steps(x: Array, steps: Steps | None) -> Array | None:
+    """(B, T) bool: the live steps of x (B, T, …), or None where all of them are."""
+    return None if steps is None else live_or_none(steps, *x.shape[:2])
 
 
 def zero_dead(x: Array, live: Array | None) -> Array:

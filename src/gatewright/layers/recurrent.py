@@ -3,6 +3,7 @@
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from types import ModuleType
 from typing import Any, ClassVar, NamedTuple
 
@@ -106,12 +107,12 @@ class Recurrent(Layer):
             else:
                 initializers.initializer(name, got)
 
-    @property
+    @cached_property
     def directions(self) -> tuple[str, ...]:
         """The scopes of the directions within a layer."""
         return ("forward", "backward") if self.bidirectional else ("",)
 
-    @property
+    @cached_property
     def prefixes(self) -> list[str]:
         """The scope of every layer and direction, in the state's order; an unneeded part is left out."""
         layers = [f"layer{k}" for k in range(self.num_layers)] if self.num_layers > 1 else [""]
@@ -236,7 +237,7 @@ class Recurrent(Layer):
                 finals.append(cell.State(*map(packed.leave, end)))
                 scans.append(kept)
             line = np.concatenate([seq.h for seq in sequences[-ways:]], axis=-1) if ways > 1 else sequences[-1].h
-        final = cell.State(*(np.stack(arrays) for arrays in zip(*finals, strict=True)))
+        final = cell.State(*map(_stack, zip(*finals, strict=True)))
         latest = _latest(self.steps_out(x, steps), *x.shape[:2]) if self.masked_output == "repeat" else None
         cache = Cache(packed, out, x.shape[1], tuple(scans), tuple(dropped), latest, state is None)
         return self._output(cache, sequences, finals, line), final, cache
@@ -339,7 +340,7 @@ class Recurrent(Layer):
         arrays = []
         for k, name in enumerate(self.cell.State._fields):
             fresh = scope[f"{name}0"] if self.learn_initial_state else np.zeros(self.hidden_size, scope["U"].dtype)
-            given = np.broadcast_to(fresh, (batch, self.hidden_size)) if state is None else state[k][index]
+            given = state[k][index] if state is not None else np.zeros((batch, self.hidden_size), fresh.dtype) + fresh
             arrays.append(packed.enter(given, fresh))
         return self.cell.State(*arrays)
 
@@ -362,6 +363,11 @@ class Recurrent(Layer):
         """Inverted dropout (Srivastava et al. 2014): 0 with probability `dropout`, else 1 / (1 - dropout)."""
         assert rng is not None, "training with dropout needs an rng"
         return ((rng.random(x.shape) >= self.dropout) / (1 - self.dropout)).astype(x.real.dtype)
+
+
+def _stack(arrays: tuple[Array, ...]) -> Array:
+    """The arrays (B, H) of all layers and directions as one, (N, B, H)."""
+    return arrays[0][None] if len(arrays) == 1 else np.stack(arrays)
 
 
 def _latest(steps: Steps | None, batch: int, time: int) -> Array | None:

@@ -44,14 +44,13 @@ class Replay(NamedTuple):
 
 def infer(kernel: Any, packed: Any, x: Array, state: Any, packing: Packing) -> tuple[Any, Any, Replay]:
     """What `forward` gives, by a compiled kernel; of the states after every step h alone, in batch-first memory."""
-    x, initial = contiguous(x), type(state)(*map(np.array, state))
-    final = type(state)(*(array.copy() for array in initial))
-    h = np.zeros((x.shape[1], x.shape[0], state.h.shape[-1]), x.dtype).swapaxes(0, 1)
+    x, now, of = contiguous(x), [array.copy() for array in state], type(state)
+    h = np.zeros((x.shape[1], x.shape[0], now[0].shape[-1]), x.dtype).swapaxes(0, 1)
     for start, stop, n in packing.rectangles():
         if n and start < stop:
-            now = type(state)(*(array[:n] for array in final))
-            kernel.prepare(packed, x[start:stop, :n], h[start:stop, :n], now, now).run()
-    return type(state)(h, *(None for _ in state[1:])), final, Replay(x, initial)
+            part = [array[:n] for array in now]
+            kernel.prepare(packed, x[start:stop, :n], h[start:stop, :n], part, part).run()
+    return of(h, *(None for _ in now[1:])), of(*now), Replay(x, state)
 
 
 def backward(

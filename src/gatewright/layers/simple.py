@@ -1,8 +1,9 @@
-"""Layers without memory: Dense, Embedding, LayerNorm, Dropout, Masking."""
+"""Layers without memory that have parameters: Dense, Embedding, LayerNorm."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -11,14 +12,10 @@ from gatewright.activations import Activation, ActivationLike
 from gatewright.arrays import Array, contiguous, rows
 from gatewright.errors import OptionError, ShapeError, one_of
 from gatewright.layers import base, dispatch
-from gatewright.layers.base import Layer, Result, Rng, Shape, Step, zero_dead
+from gatewright.layers.base import Layer, Result, Rng, Shape, Step, live_steps
 from gatewright.layers.dispatch import Ask, Choice
 from gatewright.parameters import Parameters, Scope
-from gatewright.steps import Steps, live_or_none, with_mask
-
-
-def _live(x: Array, steps: Steps | None) -> Array | None:
-    return None if steps is None else live_or_none(steps, *x.shape[:2])
+from gatewright.steps import Steps, with_mask
 
 
 class DenseCache(NamedTuple):
@@ -91,10 +88,14 @@ class Dense(Layer):
         steps: Steps | None = None, training: bool = False, rng: Rng = None, kernel: str = "auto",
     ) -> Result:  # fmt: skip
         """y (…, output_size) for x (…, input_size)."""
-        live = _live(x, steps)
+        live = live_steps(x, steps)
         flat = rows(x if live is None else x[live])
         run = self.choice(np.result_type(params["W"], x), kernel, training)
-        z, y = self._values(params, flat) if run.load is None else (None, self._compiled(run.load(), params, flat))
+        z, y = (
+            self._values(params, flat)
+            if run.load is None
+            else (None, _infer(run.load(), self._packed, params, flat, self.output_size))
+        )
         cache = DenseCache(flat, z, y if z is not None else None, live, x.shape)
         return _spread(y, live, (*x.shape[:-1], self.output_size)), None, cache
 
@@ -105,19 +106,8 @@ class Dense(Layer):
             z += params["b"]
         return z, self.activation.forward(z)
 
-    def _compiled(self, kernel: Any, params: Scope, x: Array) -> Array:
-        """The output (N, O) by a compiled kernel."""
-        y = np.empty((len(x), self.output_size), x.dtype)
-        if len(x):
-            kernel.prepare(self._packed(kernel, params), contiguous(x), y).run()
-        return y
-
     def prepare(self, params: Scope, x: Array, state: Any, kernel: str) -> Step | None:
-        run = self.choice(np.result_type(params["W"], x), kernel)
-        if run.load is None:
-            return None
-        compiled, y = run.load(), np.empty((len(x), self.output_size), x.dtype)
-        return Step((compiled.prepare(self._packed(compiled, params), x, y).run,), y, None)
+        return _prepared(self.choice(np.result_type(params["W"], x), kernel), self._packed, params, x, self.output_size)
 
     def _packed(self, kernel: Any, params: Scope) -> Any:
         return params.derived(kernel, lambda: kernel.pack(params["W"], params["b"] if self.bias else None))
@@ -151,6 +141,25 @@ class Dense(Layer):
     @property
     def analytic(self) -> bool:
         return self.activation.analytic
+
+
+Pack: TypeAlias = Callable[[Any, Scope], Any]  # (kernel, parameters) -> the packed ones
+
+
+def _infer(kernel: Any, pack: Pack, params: Scope, x: Array, size: int) -> Array:
+    """The output (N, size) of a compiled kernel for x (N, F)."""
+    y = np.empty((len(x), size), x.dtype)
+    if len(x):
+        kernel.prepare(pack(kernel, params), contiguous(x), y).run()
+    return y
+
+
+def _prepared(run: Choice, pack: Pack, params: Scope, x: Array, size: int) -> Step | None:
+    """The same for x (B, F), prepared to be run for every step."""
+    if run.load is None:
+        return None
+    kernel, y = run.load(), np.empty((len(x), size), x.dtype)
+    return Step((kernel.prepare(pack(kernel, params), x, y).run,), y, None)
 
 
 def _spread(flat: Array, live: Array | None, shape: Shape) -> Array:
@@ -205,7 +214,7 @@ class Embedding(Layer):
         steps: Steps | None = None, training: bool = False, rng: Rng = None, kernel: str = "auto",
     ) -> Result:  # fmt: skip
         """The rows of E that x names, (…, size)."""
-        live = _live(x, self.steps_out(x, steps))
+        live = live_steps(x, self.steps_out(x, steps))
         flat = x.ravel() if live is None else x[live]
         return _spread(params["E"][flat], live, (*x.shape, self.size)), None, (flat, live, x.shape)
 
@@ -216,6 +225,9 @@ class Embedding(Layer):
         np.add.at(dE, flat, rows(dy) if live is None else dy[live])
         grads.add("E", dE)
         return np.zeros(shape, dy.dtype), None
+
+    def choice(self, dtype: Any, kernel: str, training: bool = False) -> Choice:
+        return dispatch.copies(kernel)
 
     def shape_out(self, shape: Shape) -> Shape:
         if len(shape) != 2:
@@ -265,16 +277,38 @@ class LayerNorm(Layer):
         steps: Steps | None = None, training: bool = False, rng: Rng = None, kernel: str = "auto",
     ) -> Result:  # fmt: skip
         """y (…, size) for x (…, size)."""
-        live = _live(x, steps)
+        live = live_steps(x, steps)
         flat = rows(x if live is None else x[live])
-        centred = flat - flat.mean(axis=-1, keepdims=True)
-        scale = 1 / np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + x.dtype.type(self.epsilon))
-        normal = centred * scale
+        run = self.choice(np.result_type(params["gain"], x), kernel, training)
+        if run.load is not None:
+            return (
+                _spread(_infer(run.load(), self._packed, params, flat, x.shape[-1]), live, x.shape),
+                None,
+                (flat, None, live, x.shape),
+            )
+        normal, scale = self._normal(flat)
         return _spread(normal * params["gain"] + params["shift"], live, x.shape), None, (normal, scale, live, x.shape)
+
+    def _normal(self, x: Array) -> tuple[Array, Array]:
+        """x (N, size) with mean 0 and variance 1 in every row, and what each row was multiplied by, (N, 1)."""
+        centred = x - x.mean(axis=-1, keepdims=True)
+        scale = 1 / np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + x.dtype.type(self.epsilon))
+        return centred * scale, scale
+
+    def prepare(self, params: Scope, x: Array, state: Any, kernel: str) -> Step | None:
+        return _prepared(self.choice(np.result_type(params["gain"], x), kernel), self._packed, params, x, self.size)
+
+    def _packed(self, kernel: Any, params: Scope) -> Any:
+        return params.derived((kernel, self), lambda: kernel.pack(params["gain"], params["shift"], self.epsilon))
+
+    def choice(self, dtype: Any, kernel: str, training: bool = False) -> Choice:
+        return dispatch.norm(Ask(dtype, kernel, training))
 
     def backward(self, params: Scope, grads: Scope, cache: Any, dy: Array, dstate: Any = None) -> tuple[Array, Any]:
         """dx (…, size) from dy (…, size)."""
         normal, scale, live, shape = cache
+        if scale is None:  # compiled code ran
+            normal, scale = self._normal(normal)
         dflat = rows(dy if live is None else dy[live])
         grads.add("shift", dflat.sum(axis=0))
         grads.add("gain", (dflat * normal).sum(axis=0))
@@ -291,86 +325,3 @@ class LayerNorm(Layer):
     @property
     def features_in(self) -> int | None:
         return self.size
-
-
-@dataclass(frozen=True, init=False, repr=False)
-class Dropout(Layer):
-    """Inverted dropout (Srivastava et al. 2014) in training: each number is 0 with probability `rate`, else / (1 - rate).
-
-    Any shape; outside training x goes through.
-    """
-
-    rate: float
-
-    def __init__(self, rate: float) -> None:
-        self._store(locals())
-        base.fraction("rate", rate)
-
-    def init(self, rng: np.random.Generator) -> Parameters:
-        """No parameters."""
-        return Parameters({})
-
-    def prepare(self, params: Scope, x: Array, state: Any, kernel: str) -> Step | None:
-        return Step((), x, None)
-
-    def forward(
-        self, params: Scope, x: Array, state: Any = None, *,
-        steps: Steps | None = None, training: bool = False, rng: Rng = None, kernel: str = "auto",
-    ) -> Result:  # fmt: skip
-        """x with numbers dropped, in training."""
-        live = _live(x, steps)
-        keep: Array | None = None
-        if training and self.rate:
-            assert rng is not None, "training with dropout needs an rng"
-            keep = ((rng.random(x.shape) >= self.rate) / (1 - self.rate)).astype(x.real.dtype)
-        y = zero_dead(x, live)
-        return y if keep is None else y * keep, None, (keep, live)
-
-    def backward(self, params: Scope, grads: Scope, cache: Any, dy: Array, dstate: Any = None) -> tuple[Array, Any]:
-        """dx of the shape of dy."""
-        keep, live = cache
-        return zero_dead(dy if keep is None else dy * keep, live), None
-
-    def shape_out(self, shape: Shape) -> Shape:
-        return shape
-
-
-@dataclass(frozen=True, init=False, repr=False)
-class Masking(Layer):
-    """Steps whose features are all equal to `value` are dead (Keras' rule; NaN is a value too): (B, T, F) -> (B, T, F)."""
-
-    value: float
-
-    def __init__(self, value: float = 0.0) -> None:
-        self._store(locals())
-        if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-            raise OptionError(f"value: got {value!r}, wanted a number")
-
-    def init(self, rng: np.random.Generator) -> Parameters:
-        """No parameters."""
-        return Parameters({})
-
-    def forward(
-        self, params: Scope, x: Array, state: Any = None, *,
-        steps: Steps | None = None, training: bool = False, rng: Rng = None, kernel: str = "auto",
-    ) -> Result:  # fmt: skip
-        """x with zeros at dead steps."""
-        live = _live(x, self.steps_out(x, steps))
-        return zero_dead(x, live), None, live
-
-    def backward(self, params: Scope, grads: Scope, cache: Any, dy: Array, dstate: Any = None) -> tuple[Array, Any]:
-        """dx of the shape of dy, zero at dead steps."""
-        return zero_dead(dy, cache), None
-
-    def shape_out(self, shape: Shape) -> Shape:
-        if len(shape) != 3:
-            raise ShapeError(f"got x of shape {shape}, wanted (batch, time, features)")
-        return shape
-
-    def steps_in(self, x: Array, steps: Steps | None) -> Steps | None:
-        return self.steps_out(x, steps)
-
-    def steps_out(self, x: Array, steps: Steps | None) -> Steps | None:
-        """A step is live if one of its features differs from `value`."""
-        differs: Array = np.logical_not(np.isnan(x)) if math.isnan(self.value) else np.not_equal(x, x.dtype.type(self.value))
-        return with_mask(steps, np.asarray(differs.any(axis=-1)))
