@@ -92,7 +92,7 @@ class Model:
         for start in range(0, max(len(batch.x), 1), size):
             rows = slice(start, start + size)
             parts.append(self._forward(batch.x[rows], batch.steps and batch.steps.rows(rows), None)[0])
-        y = tree_map(lambda *arrays: np.concatenate(arrays), *parts)
+        y = _own(parts[0], batch) if len(parts) == 1 else tree_map(lambda *arrays: np.concatenate(arrays), *parts)
         return inputs.as_given(y, batch)
 
     __call__ = predict
@@ -104,7 +104,7 @@ class Model:
         """
         batch = self._batch(x, Steps(lengths, mask, starts))
         y, after = self._forward(batch.x, batch.steps, self._checked_state(state, len(batch.x)))
-        return inputs.as_given(tree_map(np.array, y), batch), tree_map(np.array, after)
+        return inputs.as_given(_own(y, batch), batch), tree_map(np.array, after)
 
     def stream(self, batch_size: int = 1) -> Stream:
         """A Stream: one step or chunk in, one out, the state kept."""
@@ -371,6 +371,15 @@ class Model:
             raise OptionError(f"validation: {unknown.pop()!r} is unknown; known: lengths, mask, starts, sample_weight")
         live = Steps(more.get("lengths"), more.get("mask"), more.get("starts"))
         return self._data(given[0], given[1], live, more.get("sample_weight"))
+
+
+def _own(y: Any, batch: Batch) -> Any:
+    """An output that is the caller's alone: a copy where it may be a part of the input or stands in another order."""
+
+    def kept(array: Array) -> Array:
+        return array if array.flags.c_contiguous and not np.may_share_memory(array, batch.x) else np.array(array)
+
+    return tree_map(kept, y)
 
 
 def load(path: Any, *, kernel: str = "auto", threads: int | None = None) -> Model:

