@@ -124,6 +124,14 @@ class Emitter:
         """The vector at an address, aligned or not."""
         return self.b.load(self._pointer(self.add(*address), self.vector), align=FLOAT)
 
+    def prefetch(self, *address: Term) -> None:
+        """Asks for the cache line at an address, which need not exist, to be brought near."""
+        pointer = self._pointer(self.add(*address), ir.IntType(8))
+        kind = ir.FunctionType(VOID, [pointer.type, I32, I32, I32])
+        name = "llvm.prefetch.p0" if getattr(pointer.type, "is_opaque", False) else "llvm.prefetch.p0i8"
+        function = self.module.globals.get(name) or ir.Function(self.module, kind, name)
+        self.b.call(function, [pointer, *(ir.Constant(I32, value) for value in (0, 3, 1))])  # to be read, to stay, data
+
     def store(self, value: Value, *address: Term) -> None:
         """Writes a vector."""
         self.b.store(value, self._pointer(self.add(*address), self.vector), align=FLOAT)

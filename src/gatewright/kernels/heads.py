@@ -19,14 +19,14 @@ def text(activation: str, target: Target) -> str:
     with e.function(NAME, 1, public=True) as (block,):
         a = {name: e.field(block, index) for index, name in enumerate(FIELDS)}
 
-        def tile(shape: tuple[int, int], row: Value, v: Value) -> None:
+        def tile(shape: tuple[int, int], _: Value, row: Value, v: Value) -> None:
             weights = e.add(a["weights"], (v, a["features"], e.width))
             source = Source(e.add(a["x"], (row, a["x_row"])), a["x_row"], weights, a["features"])
             call_tile(e, PRODUCT, shape, (e.add(a["bias"], (v, e.width)), e.n(0), a["sums"], e.n(shape[1] * e.width)), [source])
             y = e.add(a["y"], (row, a["y_row"]), (v, e.width))
             e.call("finish", *shape, a["sums"], e.add(a["outputs"], (v, -e.lanes)), y, a["y_row"])
 
-        cover(e, target, 1, Grid(a["rows"], a["vectors"]), tile)
+        cover(e, target, 1, Grid(1, a["rows"], a["vectors"]), tile)
         if activation == "softmax":
             with e.each(a["rows"]) as row:
                 _softmax(e, e.add(a["y"], (row, a["y_row"])), a)

@@ -12,8 +12,12 @@ from gatewright.kernels.formulas import Cell
 from gatewright.kernels.packing import aligned
 from gatewright.kernels.target import Code, Target
 
-AHEAD_STEPS = 48  # multiplied ahead at once: a multiple of every tile's rows; their sums stay in the second-level cache
-AHEAD_ROWS = 6  # a batch of so many rows reads W often enough for one step
+# Inputs are multiplied ahead, a chunk of steps at once, where W would else be read too often: for few rows, or where W and U
+# together leave the second-level cache. A chunk is a multiple of every tile's rows, and its sums should stay in that cache.
+FEW_ROWS = 6
+MANY_WEIGHTS = 1 << 20  # bytes
+CHUNK, MOST_STEPS = 1 << 19, 48  # bytes of sums; steps
+TALLEST = 6
 
 
 class Packed(NamedTuple):
@@ -21,6 +25,8 @@ class Packed(NamedTuple):
 
     features: int
     hidden: int
+    bytes: int
+    width: int  # bytes of the sums of one step and row
     addresses: list[int]  # of the arrays
     arrays: list[Array]  # in the order of the argument block
 
@@ -45,7 +51,8 @@ class Kernel:
         """The weights (a cell's Weights, float32) in the order in which tiles read them."""
         found = packing.scan_weights(self.cell, weights, self.target.lanes)
         arrays = [found[name] for name in scan.weights(self.cell)]
-        return Packed(len(weights.W), len(weights.U), [address(array) for array in arrays], arrays)
+        size, width = sum(array.nbytes for array in arrays), sum(found[f"bias{k}"].nbytes for k in range(len(self.cell.stages)))
+        return Packed(len(weights.W), len(weights.U), size, width, [address(array) for array in arrays], arrays)
 
     def prepare(self, packed: Packed, x: Array, y: Array, before: Sequence[Array], after: Sequence[Array]) -> Call:
         """A call that writes h after every step into y (T, B, H), for x (T, B, F), and the states from `before` to `after`.
@@ -53,7 +60,9 @@ class Kernel:
         The states are the cell's, of (B, H), and may be the same arrays. All is float32 with a contiguous last axis.
         """
         (T, B, _), lanes = x.shape, self.target.lanes
-        vectors, chunk = -(-packed.hidden // lanes), min(T, AHEAD_STEPS) if T > 1 and B < AHEAD_ROWS else 0
+        vectors, sums = -(-packed.hidden // lanes), B * packed.width
+        few = B < FEW_ROWS or packed.bytes > MANY_WEIGHTS
+        chunk = min(T, MOST_STEPS, max(CHUNK // sums // TALLEST, 1) * TALLEST) if few and T > 1 else 0
         numbers = [B, T, packed.features, packed.hidden, vectors, chunk]
         for line in (x, y):
             numbers += [address(line), line.strides[1], line.strides[0]]

