@@ -27,7 +27,8 @@ class Model:
     """A network that can be trained, run, checked and saved: a layer and its parameters.
 
     layer: any layer; `gw.Sequential(...)` for several. seed: of the initial weights, of shuffling and of dropout (None: from
-    the system). dtype: "float32" or "float64". kernel: "auto", "numpy" or "compiled". threads: how many threads the linear
+    the system). dtype: "float32" or "float64". kernel: "auto" (compiled where it can be: see `kernels()`), "numpy", or
+    "compiled" (refused where it can't be; training runs on NumPy always). threads: how many threads the linear
     algebra may use (None: as the environment says; a number needs threadpoolctl). parameters: use these instead of new ones.
 
     Inputs are `(B, T, F)`, or `(B, T)` whole numbers where the network begins with an Embedding; a list of `(T_i, F)` gives
