@@ -50,6 +50,9 @@ class History:
         values = self.history.get(self.monitor)
         return int(np.argmin(values)) + 1 if values else None
 
+    def __getitem__(self, name: str) -> list[float]:
+        return list(self.history[name])
+
     def __getattr__(self, name: str) -> list[float]:
         try:
             return list(self.__dict__["history"][name])
@@ -168,7 +171,7 @@ class EarlyStopping(Callback):
             return
         self.waited += 1
         if self.waited >= self.patience:
-            info.stop(f"{key} did not improve in {self.waited} epochs; best was epoch {self.best_epoch}")
+            info.stop(f"{key} was best in epoch {self.best_epoch} and has not improved in {self.waited} since")
 
     def on_fit_end(self, info: Info) -> None:
         if self.best_weights is not None:
