@@ -105,7 +105,7 @@ def test_early_stopping_remembers_across_a_break(tmp_path):
         return (EarlyStopping(patience=4),)
 
     flat, history, _ = train(tmp_path / "whole", callbacks=stopping(), **options)
-    assert history.stopped == "val_loss did not improve in 4 epochs; best was epoch 3"
+    assert history.stopped == "val_loss was best in epoch 3 and has not improved in 4 since"
     assert len(history.epochs) == 7
     for updates in (1, 14, 20):
         folder = tmp_path / str(updates)

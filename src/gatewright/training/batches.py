@@ -156,8 +156,7 @@ def weigh(loss: Loss, output: Array, batch: Batch, total: float) -> tuple[Any, A
     values, doutput = loss(output, batch.y)
     if batch.weight is None:
         scale = 1 / (total * (values.size / math.prod(batch.lead)))
-        doutput *= scale
-        return values.sum(dtype=np.result_type(values, float)) * scale, doutput
+        return values.sum(dtype=np.result_type(values, float)) * scale, doutput * scale
     weight = batch.weight / (total * (values.size / batch.weight.size))
     w = spread(weight, values.ndim)
     value = (np.where(w > 0, values, 0) * w).sum()

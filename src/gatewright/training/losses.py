@@ -224,7 +224,7 @@ class Own(Loss):
         if dpred.shape != pred.shape or values.shape[: len(lead)] != lead or values.ndim > pred.ndim:
             got = f"values {values.shape} and gradient {dpred.shape}"
             raise ShapeError(f"loss {self}: got {got} for a prediction {pred.shape}; wanted values {lead} or (*{lead}, N)")
-        return values, dpred.astype(pred.dtype)  # a copy: the trainer scales it in place
+        return values, dpred.astype(pred.dtype, copy=False)
 
     def __repr__(self) -> str:
         return str(getattr(self.function, "__qualname__", type(self.function).__qualname__))
