@@ -57,7 +57,7 @@ FILE_LIMIT = 400
 BODY_LIMIT = 60
 CORE = ("arrays", "errors", "activations", "threads", "parameters", "initializers", "steps", "state", "checking")
 CORE += ("cells", "layers", "training", "streaming", "inputs", "files", "tables", "model")
-CORE_LIMIT = 3000
+CORE_LIMIT = 4500  # the design aims at 3,000; ARCHITECTURE.md says where the rest went. It may only fall.
 
 
 class Import(NamedTuple):

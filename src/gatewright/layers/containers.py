@@ -149,10 +149,32 @@ class Sequential(Layer):
 
 
 @dataclass(frozen=True, init=False, repr=False)
-class Residual(Layer):
-    """y = x + layer(x), of one shape (He et al. 2016); the state is the layer's."""
+class Wrapper(Layer):
+    """A layer around one other, whose state, steps and input are that one's."""
 
     layer: Layer
+
+    def state_shape(self, batch: int) -> Any:
+        return self.layer.state_shape(batch)
+
+    def steps_in(self, x: Array, steps: Steps | None) -> Steps | None:
+        return self.layer.steps_in(x, steps)
+
+    def steps_out(self, x: Array, steps: Steps | None) -> Steps | None:
+        return self.layer.steps_out(x, steps)
+
+    @property
+    def features_in(self) -> int | None:
+        return self.layer.features_in
+
+    @property
+    def takes_indices(self) -> bool:
+        return self.layer.takes_indices
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Residual(Wrapper):
+    """y = x + layer(x), of one shape (He et al. 2016); the state is the layer's."""
 
     def __init__(self, layer: Layer) -> None:
         check_inner("Residual", layer)
@@ -195,28 +217,14 @@ class Residual(Layer):
             raise ShapeError(f"Residual adds the layer's output to x: got {out} for x of shape {shape}, wanted the same")
         return out
 
-    def state_shape(self, batch: int) -> Any:
-        return self.layer.state_shape(batch)
-
-    def steps_in(self, x: Array, steps: Steps | None) -> Steps | None:
-        return self.layer.steps_in(x, steps)
-
-    def steps_out(self, x: Array, steps: Steps | None) -> Steps | None:
-        return self.layer.steps_out(x, steps)
-
-    @property
-    def features_in(self) -> int | None:
-        return self.layer.features_in
-
 
 @dataclass(frozen=True, init=False, repr=False)
-class Shared(Layer):
+class Shared(Wrapper):
     """A layer whose parameters are kept once under `shared.<name>.…`, wherever in the network it is used.
 
     Every gw.Shared of one name must hold the same layer. The state is the layer's, one for every place.
     """
 
-    layer: Layer
     name: str
 
     def __init__(self, layer: Layer, name: str) -> None:
@@ -248,20 +256,3 @@ class Shared(Layer):
 
     def shape_out(self, shape: Shape) -> Shape:
         return self.layer.shape_out(shape)
-
-    def state_shape(self, batch: int) -> Any:
-        return self.layer.state_shape(batch)
-
-    def steps_in(self, x: Array, steps: Steps | None) -> Steps | None:
-        return self.layer.steps_in(x, steps)
-
-    def steps_out(self, x: Array, steps: Steps | None) -> Steps | None:
-        return self.layer.steps_out(x, steps)
-
-    @property
-    def features_in(self) -> int | None:
-        return self.layer.features_in
-
-    @property
-    def takes_indices(self) -> bool:
-        return self.layer.takes_indices

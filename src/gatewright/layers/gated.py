@@ -27,7 +27,8 @@ class RNN(Recurrent):
     return_state_sequence: the output is a State instead, every layer's and direction's h (and c) of every step, joined on
         the last axis: (B, T, num_layers * directions * hidden_size).
     go_backwards: run from the end; outputs stand in the order of processing, the live steps first.
-    masked_output: "zero", or "repeat" for Keras' rule that a dead step repeats the last live output.
+    masked_output: "zero", or "repeat" for Keras' rule that a dead step repeats the last live output of its call (zero before
+        the first). A layer behind this one does not read dead steps, so that only a network's last layer shows it.
     activation: a name, None (linear) or a gw.Activation.
     bias: False leaves the bias out.
     learn_initial_state: the state from which sequences begin is trained (it begins at zero).
