@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from gatewright.errors import one_of
+from gatewright.errors import DataError, one_of
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -18,12 +18,23 @@ def float_dtype(dtype: Any) -> "np.dtype[Any]":
     Raises OptionError for every other dtype.
     """
     try:
-        name = np.dtype(dtype).name
+        name = np.dtype(dtype).name if dtype is not None else None  # NumPy takes None for float64
     except TypeError:
         name = repr(dtype)
     if name not in FLOAT_DTYPES:
         raise one_of("dtype", name, FLOAT_DTYPES)
     return np.dtype(np.float32 if name == "float32" else np.float64)
+
+
+def numbers(values: Any, name: str) -> Array:
+    """`values` as an array of real numbers, of any shape; DataError, with `name`, for anything else."""
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise DataError(f"{name}: got rows of unequal lengths, wanted one array, or a list of arrays (T, F)") from None
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"{name}: got {array.dtype} values, wanted numbers")
+    return array
 
 
 def readonly(array: Array) -> Array:

@@ -82,6 +82,11 @@ class Layer(ABC):
         return False
 
     @property
+    def gives_states(self) -> bool:
+        """Whether the output is a State of every step (return_state_sequence), which no other layer takes."""
+        return False
+
+    @property
     def chunk_problem(self) -> str | None:
         """Why the layer can't run a sequence chunk by chunk, or None if it can."""
         return next((child.chunk_problem for child in self.children.values() if child.chunk_problem), None)
@@ -148,7 +153,7 @@ def wants_sequences(shape: Shape, features: int) -> None:
 
 def in_scope(prefix: str, name: str) -> str:
     """The name that a parameter has one level up: prefixed, unless it is shared or there is no prefix."""
-    return name if not prefix or name.startswith(SHARED) else f"{prefix}.{name}"
+    return name if not prefix or name.startswith(SHARED) else f"{prefix}.{name}" if name else prefix
 
 
 def init_children(layer: Layer, rng: np.random.Generator, trainable: bool) -> Parameters:

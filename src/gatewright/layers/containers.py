@@ -56,7 +56,7 @@ class Sequential(Layer):
             late = [type(inner).__name__ for inner in leaves(layer) if type(inner).__name__ in ("Masking", "Embedding")]
             if index and late:
                 raise OptionError(f"{late[0]} reads the network's own input: put it first, not at {index}")
-            if index < len(layers) - 1 and getattr(layer, "return_state_sequence", False):
+            if index < len(layers) - 1 and layer.gives_states:
                 raise OptionError(f"layer {index} gives states (return_state_sequence=True): no layer takes them; put it last")
         check_shared(self)
         self._check_shapes()
@@ -140,6 +140,10 @@ class Sequential(Layer):
         return steps
 
     @property
+    def gives_states(self) -> bool:
+        return self.layers[-1].gives_states
+
+    @property
     def features_in(self) -> int | None:
         return next((layer.features_in for layer in self.layers if layer.features_in or layer.takes_indices), None)
 
@@ -181,6 +185,8 @@ class Residual(Wrapper):
         object.__setattr__(self, "layer", layer)
         if layer.takes_indices:
             raise OptionError(f"Residual: indices can't be added to what {type(layer).__name__} makes of them")
+        if layer.gives_states:
+            raise OptionError("Residual: the layer gives states (return_state_sequence=True), which can't be added to x")
         if any(getattr(inner, "go_backwards", False) for inner in leaves(layer)):
             raise OptionError("Residual: go_backwards gives outputs in another order than x, so they can't be added")
         if layer.features_in:
@@ -237,6 +243,10 @@ class Shared(Wrapper):
     @property
     def children(self) -> Mapping[str, Layer]:
         return {SHARED + self.name: self.layer}
+
+    @property
+    def gives_states(self) -> bool:
+        return self.layer.gives_states
 
     def init(self, rng: np.random.Generator) -> Parameters:
         """The layer's parameters, named `shared.<name>.…`."""

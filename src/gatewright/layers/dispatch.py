@@ -16,10 +16,15 @@ class Choice(NamedTuple):
     reason: str
 
 
-def choose(cell: ModuleType, kernel: str) -> Choice:
-    """The implementation of `cell` that `kernel` ("auto", "numpy" or "compiled") asks for."""
+def check(kernel: str) -> None:
+    """Raises OptionError unless `kernel` names code that this version has."""
     if kernel not in KERNELS:
         raise one_of("kernel", kernel, KERNELS)
     if kernel == "compiled":
         raise OptionError("kernel='compiled': this version has no compiled kernels; use kernel='auto' or 'numpy'")
+
+
+def choose(cell: ModuleType, kernel: str) -> Choice:
+    """The implementation of `cell` that `kernel` ("auto", "numpy" or "compiled") asks for."""
+    check(kernel)
     return Choice(cell, "numpy", "asked for" if kernel == "numpy" else "this version has no compiled kernels")

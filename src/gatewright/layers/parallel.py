@@ -63,7 +63,7 @@ class Parallel(Layer):
             raise OptionError("Parallel: got no layers, wanted at least one")
         for index, layer in enumerate(self.layers):
             check_inner(f"Parallel: layer {index}", layer)
-            if getattr(layer, "return_state_sequence", False):
+            if layer.gives_states:
                 raise OptionError(f"layer {index} gives states (return_state_sequence=True), which can't be merged")
         if len({layer.takes_indices for layer in self.layers}) > 1:
             raise OptionError("Parallel: some layers take indices and some take numbers; all see the same x")

@@ -167,6 +167,10 @@ class Recurrent(Layer):
         return self.input_size
 
     @property
+    def gives_states(self) -> bool:
+        return self.return_state_sequence
+
+    @property
     def chunk_problem(self) -> str | None:
         if self.bidirectional:
             return f"{type(self).__name__}(bidirectional=True) reads the sequence from its end too"

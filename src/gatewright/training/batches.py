@@ -118,7 +118,8 @@ def _typed(loss: Loss, y: Array, dtype: Any) -> Array:
         return y
     if y.dtype.kind not in "fiub":
         raise DataError(f"y: got {y.dtype}, wanted numbers")
-    return y if isinstance(loss, Own) and y.dtype.kind != "f" else y.astype(dtype, copy=False)
+    with np.errstate(over="ignore"):  # what has no place in float32 becomes infinity, and is refused
+        return y if isinstance(loss, Own) and y.dtype.kind != "f" else y.astype(dtype, copy=False)
 
 
 def _sample_weight(weight: Any, lead: tuple[int, ...]) -> Array:
