@@ -273,7 +273,7 @@ class Model:
             raise ShapeError(f"set_weights: got {count}, wanted a list of {len(names)} arrays: {', '.join(names)}")
         arrays: dict[str, Array] = {}
         for name, given in zip(names, weights, strict=True):
-            weight = numbers(given, f"set_weights: {name}")
+            weight = numbers(given, f"set_weights: {name}").astype(float)
             if name.endswith(".b") and f"{name}n" in self._parameters:
                 size = len(self._parameters[f"{name}n"])
                 if weight.shape != (2, 3 * size):
