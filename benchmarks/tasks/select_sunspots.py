@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from gatewright.data.series import SUNSPOT_VARIANCE, sunspots
-from gatewright.forecasting import committee, forecaster
+from gatewright.forecasting import classic, committee, forecaster
 from gatewright.forecasting.baselines import Autoregression
 from gatewright.forecasting.settings import Settings
 
-FIRST_YEAR, LAST_TRAINING_YEAR = 1700, 1920
+FIRST_YEAR = 1700
 ENDS, SPAN = (1780, 1800, 1820, 1840, 1860, 1880, 1900), 20
 SEEDS = (0, 1)
 EPOCHS = (40, 60, 80, 100, 120, 150, None)
@@ -34,7 +34,7 @@ RESULT = Path(__file__).resolve().parents[2] / "src" / "gatewright" / "data" / "
 
 def training_years() -> np.ndarray:
     """(221, 1): the years 1700–1920, the only ones that this script sees."""
-    return sunspots().values[: LAST_TRAINING_YEAR - FIRST_YEAR + 1]
+    return sunspots().values[: classic.TRAIN]
 
 
 def arv(error: np.ndarray) -> float:
@@ -88,7 +88,7 @@ def main() -> None:
     best = {name: value for name, value in table[0].items() if name != "arv"}
     result = {
         "script": "benchmarks/tasks/select_sunspots.py",
-        "read": f"the years {FIRST_YEAR}–{LAST_TRAINING_YEAR} only",
+        "read": f"the years {FIRST_YEAR}–{FIRST_YEAR + classic.TRAIN - 1} only",
         "folds": [f"{end + 1}–{end + SPAN}" for end in ENDS],
         "seeds": list(SEEDS),
         "settings": best,

@@ -4,11 +4,11 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from importlib import metadata
 from typing import NoReturn
 
 from gatewright.cli import check, forecast, predict
 from gatewright.errors import GatewrightError
+from gatewright.forecasting.report import version
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
@@ -23,7 +23,7 @@ class Parser(argparse.ArgumentParser):
 def parser() -> argparse.ArgumentParser:
     """All commands with their options."""
     top = Parser(prog="gatewright", description="Recurrent networks in NumPy: forecast a series, check the gradients.")
-    top.add_argument("--version", action="version", version=f"gatewright {metadata.version('gatewright')}")
+    top.add_argument("--version", action="version", version=f"gatewright {version()}")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for module in (forecast, predict, check):
         module.add_to(commands)

@@ -35,7 +35,7 @@ class Watch:
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         self.stopped = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        self._say("stopping after this epoch, the best so far is kept; Ctrl-C again stops at once and keeps nothing")
+        self._say("stopping, the best so far is kept; Ctrl-C again stops at once and keeps nothing")
 
     def __call__(self, member: int, epoch: int, loss: float) -> bool:
         """An epoch is finished; whether to stop."""

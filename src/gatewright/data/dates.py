@@ -129,10 +129,10 @@ def _step(dates: Sequence[datetime]) -> Step:
     if len(dates) < 2:
         return Step(seconds=86400.0)
     ends = all(date.day == months.monthrange(date.year, date.month)[1] for date in dates)
-    if ends or len({(date.day, date.time()) for date in dates}) == 1:
-        count = [date.year * 12 + date.month for date in dates]
-        common = Counter(b - a for a, b in pairwise(count)).most_common(1)[0][0]
-        return Step(months=common, month_end=ends)
+    count = [date.year * 12 + date.month for date in dates]
+    same_day = ends or len({date.day for date in dates}) == 1
+    if same_day and len({date.time() for date in dates}) == 1 and all(a < b for a, b in pairwise(count)):
+        return Step(months=Counter(b - a for a, b in pairwise(count)).most_common(1)[0][0], month_end=ends)
     return Step(seconds=Counter((b - a).total_seconds() for a, b in pairwise(dates)).most_common(1)[0][0])
 
 

@@ -64,7 +64,7 @@ class SeasonalNaive(Baseline):
         out = np.full((len(y), horizon), np.nan)
         for h in range(1, horizon + 1):
             lag = self.season * -(-h // self.season) - h  # rows before the last one that is known
-            out[lag:, h - 1] = filled[: len(y) - lag]
+            out[lag:, h - 1] = filled[: max(len(y) - lag, 0)]
         return out
 
 

@@ -36,6 +36,7 @@ class SeriesForecaster:
     scalers: tuple[Scaler, ...]  # (C)
     units: Array  # (O,) of the outputs
     trending: Array  # (C,) bool: which columns have a trend
+    gaps: Array  # (C,) bool: which columns had gaps in training
     spread: Array  # (2, H) what the interval adds to the scaled forecast, below and above
     members: tuple[Model, ...]
     date: str | None = None  # the column of dates in the file that it was trained on
@@ -57,7 +58,7 @@ class SeriesForecaster:
 
     def _member(self, member: Model, z: Array, rows: Array) -> Array:
         """(N, H): one member's scaled forecasts."""
-        horizon, view = self.settings.horizon, _view(self.settings, self.units, self.trending)
+        horizon, view = self.settings.horizon, _view(self.settings, self.units, self.trending, self.gaps)
         filled = windows.settle(z, view, lambda x: committee.at_last(member, x))
         x = windows.inputs(filled, np.isnan(z), view)
         outputs = [
@@ -73,7 +74,8 @@ class SeriesForecaster:
         files.save(path, tensors, {
             "kind": KIND, "settings": dataclasses.asdict(self.settings), "columns": list(self.names), "date": self.date,
             "scalers": [dataclasses.asdict(scaler) for scaler in self.scalers], "units": self.units.tolist(),
-            "trending": self.trending.tolist(), "spread": self.spread.tolist(), "members": len(self.members),
+            "trending": self.trending.tolist(), "gaps": self.gaps.tolist(), "spread": self.spread.tolist(),
+            "members": len(self.members),
             **self.members[0].describe(),
         })  # fmt: skip
 
@@ -106,17 +108,18 @@ def prepare(values: Array, names: tuple[str, ...], settings: Settings) -> tuple[
     scalers = tuple(Scaler.fit(kind, values[:, k], names[k]) for k, kind in enumerate(kinds))
     z = np.column_stack([scaler.forward(values[:, k]) for k, scaler in enumerate(scalers)])
     units = windows.units(z, settings.horizon)
-    return scalers, Task(z, units, _view(settings, units, windows.trends(z)), settings)
+    return scalers, Task(z, units, _view(settings, units, windows.trends(z), np.isnan(z).any(axis=0)), settings)
 
 
-def _view(settings: Settings, units: Array, trending: Array) -> windows.View:
-    return windows.View(settings.window, np.concatenate([units[:1], units[settings.horizon :]]), trending)
+def _view(settings: Settings, units: Array, trending: Array, gaps: Array) -> windows.View:
+    return windows.View(settings.window, np.concatenate([units[:1], units[settings.horizon :]]), trending, gaps)
 
 
 def assemble(names: tuple[str, ...], scalers: tuple[Scaler, ...], task: Task, learned: Committee) -> SeriesForecaster:
     """The forecaster that a committee makes."""
     spread = _spread(learned.residuals) * task.units[: task.settings.horizon]
-    return SeriesForecaster(task.settings, names, scalers, task.units, task.view.trending, spread, learned.models)
+    view = task.view
+    return SeriesForecaster(task.settings, names, scalers, task.units, view.trending, view.gaps, spread, learned.models)
 
 
 def _spread(residuals: Array) -> Array:
@@ -124,9 +127,9 @@ def _spread(residuals: Array) -> Array:
     bounds = np.zeros((2, residuals.shape[1]))
     for h in range(residuals.shape[1]):
         ordered = np.sort(residuals[~np.isnan(residuals[:, h]), h])
-        count, tail = len(ordered), (1 - LEVEL) / 2
+        count = len(ordered)
         if count:
-            low = max(math.floor((count + 1) * tail) - 1, 0)
+            low = max(math.floor((count + 1) * (1 - LEVEL) / 2 + 1e-9) - 1, 0)  # 0.05 is not quite (1 - 0.9) / 2
             bounds[:, h] = ordered[low], ordered[count - 1 - low]
     return bounds
 
@@ -151,10 +154,10 @@ def _read(tensors: dict[str, Array], described: dict[str, Any], path: Any) -> Se
     settings, names = Settings(**described["settings"]), tuple(described["columns"])
     scalers = tuple(Scaler(str(s["kind"]), float(s["mean"]), float(s["std"])) for s in described["scalers"])
     units, spread = (np.array(described[key], float) for key in ("units", "spread"))
-    trending = np.array(described["trending"], bool)
+    trending, gaps = (np.array(described[key], bool) for key in ("trending", "gaps"))
     outputs = settings.horizon + len(names) - 1
-    sizes = (len(scalers), len(trending), units.shape, spread.shape)
-    if sizes != (len(names), len(names), (outputs,), (2, settings.horizon)):
+    sizes = (len(scalers), trending.shape, gaps.shape, units.shape, spread.shape)
+    if sizes != (len(names), (len(names),), (len(names),), (outputs,), (2, settings.horizon)):
         raise FormatError(f"{path}: the description of the forecaster contradicts itself")
     members = []
     for k in range(described["members"]):
@@ -164,4 +167,4 @@ def _read(tensors: dict[str, Array], described: dict[str, Any], path: Any) -> Se
     given, wanted = (1, settings.window, 2 * len(names)), (1, settings.window, outputs)
     if not members or any(member.network.shape_out(given) != wanted for member in members):
         raise FormatError(f"{path}: its networks don't fit its columns and horizon")
-    return SeriesForecaster(settings, names, scalers, units, trending, spread, tuple(members), described["date"])
+    return SeriesForecaster(settings, names, scalers, units, trending, gaps, spread, tuple(members), described["date"])

@@ -14,6 +14,7 @@ from gatewright.forecasting.backtest import Method, Period, Score, coverage, sco
 from gatewright.forecasting.baselines import Autoregression, Baseline, Persistence, SeasonalNaive, season_of
 from gatewright.forecasting.committee import Committee, Watch
 from gatewright.forecasting.forecaster import Forecasts, SeriesForecaster
+from gatewright.forecasting.scaling import Scaler
 from gatewright.forecasting.settings import Settings
 
 
@@ -59,7 +60,9 @@ def split(series: Series, test_fraction: float) -> tuple[int, tuple[Period, ...]
     rows = len(series.target)
     train = rows - round(rows * test_fraction)
     if train < 2:
-        raise DataError(f"{rows} rows with test_fraction={test_fraction} leave {train} to train on; wanted more")
+        raise DataError(
+            f"a series of {rows} rows, {train} of them to train on (test fraction {test_fraction}); wanted more rows"
+        )
     labels = series.labels()
     known = series.target[:train][~np.isnan(series.target[:train])]
     periods = (Period(f"{labels[train]} – {labels[-1]}", train, rows - 1),) if train < rows else ()
@@ -73,6 +76,7 @@ def run(job: Job, watch: Watch = lambda *_: False) -> Outcome:
     season = season_of(series.target[: job.train]) if job.season is None else job.season
     if not 1 <= season < job.train:
         raise OptionError(f"season={season}; wanted a number of rows from 1 to {job.train - 1}")
+    Scaler(settings.scale).check(series.target, series.name)  # the test rows too, before anything is trained
     begin = time.perf_counter()
     fitted, learned = forecaster.fit(series.values[: job.train], names, settings, watch)
     seconds = time.perf_counter() - begin

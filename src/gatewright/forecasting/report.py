@@ -99,6 +99,14 @@ def _aligned(lines: list[list[str]]) -> list[str]:
     ]
 
 
+def version() -> str:
+    """Of gatewright, as it is installed."""
+    try:
+        return metadata.version("gatewright")
+    except metadata.PackageNotFoundError:  # run from its source
+        return "not installed"
+
+
 def as_json(outcome: Outcome) -> dict[str, Any]:
     """Everything that the table is made of, and how it came about; NaN is null."""
     job, series = outcome.job, outcome.job.series

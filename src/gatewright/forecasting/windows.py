@@ -28,6 +28,7 @@ class View(NamedTuple):
     length: int  # W, the rows of a window
     steps: Array  # (C,) the units of the one-step increments
     trending: Array  # (C,) bool: which columns are seen as increments
+    gaps: Array  # (C,) bool: which columns had gaps in training; elsewhere no flag is raised, as none was learned
 
 
 Predict = Callable[[Array], Array]  # (B, W, 2 C) windows -> (B, O) outputs at their last step
@@ -47,7 +48,7 @@ def inputs(filled: Array, missing: Array, view: View) -> Array:
     """(W - 1 + T, 2 C): what the network sees, from scaled values without gaps and bools where there was one, both (T, C)."""
     last = np.diff(filled, axis=0, prepend=filled[:1]) / view.steps
     seen = np.where(view.trending, last, filled)
-    flags = missing.astype(filled.dtype)
+    flags = (missing & view.gaps).astype(filled.dtype)
     return np.concatenate([padded(seen, view.length, 0.0), padded(flags, view.length, 1.0)], axis=1)
 
 
