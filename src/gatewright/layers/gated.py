@@ -139,7 +139,7 @@ class LSTM(Gated):
             b[H : 2 * H] = initializers.chrono(rng, self.chrono_steps, H)
             b[:H] = -b[H : 2 * H]
         elif self.forget_bias is not None:
-            b[H : 2 * H] += self.forget_bias
+            b[H : 2 * H] = self.forget_bias
 
     @property
     def options(self) -> Any:
