@@ -219,6 +219,21 @@ def test_targets_of_a_list_may_be_one_array_where_each_row_has_one():
     assert model.evaluate(ROWS, y)["loss"] == pytest.approx(((p - y) ** 2).mean(), rel=1e-13)
 
 
+def test_lists_train_as_their_rows_padded_do():
+    """Targets and validation data too; what stands behind a row's end is not read."""
+    y = [row[:, :2] for row in ROWS]
+    dense = np.full((2, 5, 3), np.nan)
+    dense[0], dense[1, :2] = ROWS
+    steps = {"lengths": [5, 2]}
+    lists, padded = recurrent(), recurrent()
+    one = lists.fit(ROWS, y, epochs=3, verbose=False, validation=(ROWS[:1], y[:1]))
+    two = padded.fit(dense, dense[..., :2], epochs=3, verbose=False, validation=(X[:1], X[:1, :, :2]), **steps)
+    assert np.array_equal(lists.parameters.flat, padded.parameters.flat)
+    assert one.history == two.history
+    assert lists.evaluate(ROWS, y) == padded.evaluate(dense, dense[..., :2], **steps)
+    assert lists.gradcheck(ROWS, y).ok
+
+
 def test_a_list_gives_a_list():
     model = recurrent()
     y = model.predict(ROWS)
