@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from gatewright import checking, files, inputs, layers, state, tables
+from gatewright import checking, checks, files, inputs, layers, state, tables
 from gatewright.arrays import Array, float_dtype, numbers
 from gatewright.errors import OptionError, ShapeError
 from gatewright.inputs import Batch
@@ -49,7 +49,7 @@ class Model:
             raise OptionError(f"Model: got {layer!r}, wanted a layer such as gw.LSTM(1, 32) or gw.Sequential(…)")
         dispatch.check(kernel)
         if seed is not None:
-            layers.base.whole_number("seed", seed, 0)
+            checks.whole_number("seed", seed, 0)
         self._layer = layer
         # Names in files begin with an index, so that a layer alone is kept as a Sequential of one.
         self._network = layer if isinstance(layer, Sequential) else Sequential(layer)
@@ -89,7 +89,7 @@ class Model:
         """The output for x, (B, T, O) or (B, O), from a fresh state, which is not kept; `batch_size` rows at a time."""
         batch = self._batch(x, Steps(lengths, mask, starts))
         size = PREDICT_ROWS if batch_size is None else batch_size
-        layers.base.whole_number("batch_size", size)
+        checks.whole_number("batch_size", size)
         parts = []
         for start in range(0, max(len(batch.x), 1), size):
             rows = slice(start, start + size)

@@ -6,9 +6,9 @@ import numpy as np
 
 from gatewright import inputs
 from gatewright.arrays import Array, numbers
+from gatewright.checks import whole_number
 from gatewright.errors import DataError, OptionError, ShapeError
 from gatewright.layers import Layer
-from gatewright.layers.base import whole_number
 from gatewright.parameters import Scope
 from gatewright.state import checked, tree_map
 from gatewright.threads import Threads

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 
 from gatewright.arrays import Array
-from gatewright.errors import OptionError, ShapeError
+from gatewright.errors import ShapeError
 from gatewright.parameters import SHARED, Parameters, Scope
 from gatewright.steps import Steps
 
@@ -125,24 +125,6 @@ class Layer(ABC):
     def _differs(self, name: str, value: Any, plain: dict[str, Any]) -> bool:
         default = inspect.signature(type(self)).parameters[name].default
         return bool(value != (default if name == "init" else plain[name]))
-
-
-def whole_number(option: str, value: Any, least: int = 1) -> None:
-    """Raises OptionError unless `value` is a whole number of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise OptionError(f"{option}: got {value!r}, wanted a whole number of at least {least}")
-
-
-def true_or_false(option: str, value: Any) -> None:
-    """Raises OptionError unless `value` is a bool."""
-    if not isinstance(value, bool | np.bool_):
-        raise OptionError(f"{option}: got {value!r}, wanted True or False")
-
-
-def fraction(option: str, value: Any) -> None:
-    """Raises OptionError unless `value` is a number in [0, 1)."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 <= value < 1:
-        raise OptionError(f"{option}: got {value!r}, wanted a number from 0 up to, not including, 1")
 
 
 def wants_sequences(shape: Shape, features: int) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from gatewright import checks
 from gatewright.arrays import Array
 from gatewright.errors import OptionError, ShapeError
-from gatewright.layers import base
 from gatewright.layers.base import Layer, Result, Rng, Shape, init_children, zero_dead
 from gatewright.parameters import SHARED, Parameters, Scope
 from gatewright.steps import Steps, live_or_none
@@ -48,7 +48,7 @@ class Sequential(Layer):
             layers = tuple(layers[0])
         object.__setattr__(self, "layers", layers)
         object.__setattr__(self, "trainable", trainable)
-        base.true_or_false("trainable", trainable)
+        checks.true_or_false("trainable", trainable)
         if not layers:
             raise OptionError("Sequential: got no layers, wanted at least one")
         for index, layer in enumerate(self.layers):

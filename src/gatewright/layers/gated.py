@@ -6,11 +6,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gatewright import cells, initializers
+from gatewright import cells, checks, initializers
 from gatewright.activations import Activation, ActivationLike
 from gatewright.arrays import Array
 from gatewright.errors import OptionError
-from gatewright.layers import base
 from gatewright.layers.base import Shape
 from gatewright.layers.recurrent import Recurrent
 
@@ -82,7 +81,7 @@ class Gated(Recurrent):
         if self.initialization == "chrono":
             if self.chrono_steps is None:
                 object.__setattr__(self, "chrono_steps", 100)
-            base.whole_number("chrono_steps", self.chrono_steps, 2)
+            checks.whole_number("chrono_steps", self.chrono_steps, 2)
         elif self.chrono_steps is not None:
             raise OptionError("chrono_steps belongs to init='chrono'; leave it out")
 
@@ -184,7 +183,7 @@ class GRU(Gated):
     ) -> None:
         self._store(locals())
         self._check()
-        base.true_or_false("reset_after", reset_after)
+        checks.true_or_false("reset_after", reset_after)
 
     def _bias_shapes(self) -> dict[str, Shape]:
         H = self.hidden_size

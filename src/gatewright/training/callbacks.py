@@ -15,11 +15,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from gatewright.checks import not_negative, whole_number
 from gatewright.errors import OptionError
 from gatewright.files import write_bytes
-from gatewright.layers.base import whole_number
 from gatewright.parameters import Parameters
-from gatewright.training.checks import not_negative
 from gatewright.training.schedules import monitored, rises
 
 

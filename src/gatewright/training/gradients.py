@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gatewright.arrays import Array
+from gatewright.checks import whole_number
 from gatewright.layers import Layer
-from gatewright.layers.base import whole_number
 from gatewright.parameters import Parameters
 from gatewright.training import metrics
 from gatewright.training.batches import Batch, ClassWeight, Data, Window, prepare, weigh

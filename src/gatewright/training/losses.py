@@ -14,9 +14,8 @@ import numpy as np
 
 from gatewright.activations import Activation
 from gatewright.arrays import Array, rows
+from gatewright.checks import fraction, is_number, positive
 from gatewright.errors import OptionError, ShapeError, one_of
-from gatewright.layers.base import fraction
-from gatewright.training.checks import is_number, positive
 
 Shape: TypeAlias = tuple[int, ...]
 
