@@ -27,7 +27,9 @@ model = gw.Model(net, seed=0)
 history = model.fit(x, y, loss="cross_entropy", optimizer=gw.Adam(0.01), epochs=15, clip_norm=1.0, verbose=False)
 
 said = np.argmax(model.predict(new_x), axis=1)
-print(f"loss {history.loss[0]:.2f} -> {history.loss[-1]:.2f}; {np.mean(said == new_y):.0%} of 200 new waves named right\n")
+print(
+    f"loss {history['loss'][0]:.2f} -> {history['loss'][-1]:.2f}; {np.mean(said == new_y):.0%} of 200 new waves named right\n"
+)
 print("is \\ said" + "".join(f"{shape:>8}" for shape in SHAPES))
 for k, shape in enumerate(SHAPES):
     print(f"{shape:9}" + "".join(f"{np.sum(said[new_y == k] == j):8}" for j in range(3)))

@@ -39,10 +39,12 @@ from gatewright.model import Model, load
 from gatewright.parameters import Parameters
 from gatewright.steps import Steps
 from gatewright.streaming import Stream
-from gatewright.training import losses, schedules
+from gatewright.training import losses
 from gatewright.training.callbacks import Callback, CSVLogger, EarlyStopping, History, JSONLogger
 from gatewright.training.checkpoint import Checkpoint, ResumeWarning
+from gatewright.training.metrics import Metric
 from gatewright.training.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
+from gatewright.training.schedules import Cosine, ReduceOnPlateau, Schedule, StepDecay, Warmup
 
 __version__ = "0.1.0"
 
@@ -58,6 +60,7 @@ __all__ = [
     "CSVLogger",
     "Callback",
     "Checkpoint",
+    "Cosine",
     "DataError",
     "Dense",
     "Dropout",
@@ -70,6 +73,7 @@ __all__ = [
     "Layer",
     "LayerNorm",
     "Masking",
+    "Metric",
     "MissingExtraError",
     "MissingFileError",
     "Model",
@@ -79,17 +83,20 @@ __all__ = [
     "Parallel",
     "Parameters",
     "RMSprop",
+    "ReduceOnPlateau",
     "Report",
     "Residual",
     "ResumeWarning",
+    "Schedule",
     "Sequential",
     "ShapeError",
     "Shared",
+    "StepDecay",
     "Steps",
     "Stream",
     "UninformativeError",
+    "Warmup",
     "gradcheck",
     "load",
     "losses",
-    "schedules",
 ]

@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from gatewright.errors import one_of
+from gatewright.errors import DataError, one_of
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -18,7 +18,7 @@ def float_dtype(dtype: Any) -> "np.dtype[Any]":
     Raises OptionError for every other dtype.
     """
     try:
-        name = np.dtype(dtype).name
+        name = np.dtype(dtype).name if dtype is not None else None  # NumPy takes None for float64
     except TypeError:
         name = repr(dtype)
     if name not in FLOAT_DTYPES:
@@ -30,6 +30,17 @@ def contiguous(array: Array) -> Array:
     """`array` if its numbers stand side by side along the last axis, as compiled code reads them; else a copy that does."""
     fine = array.flags.aligned and (array.shape[-1] <= 1 or array.strides[-1] == array.itemsize)
     return array if fine else np.ascontiguousarray(array)
+
+
+def numbers(values: Any, name: str) -> Array:
+    """`values` as an array of real numbers, of any shape; DataError, with `name`, for anything else."""
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise DataError(f"{name}: got rows of unequal lengths, wanted one array, or a list of arrays (T, F)") from None
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"{name}: got {array.dtype} values, wanted numbers")
+    return array
 
 
 def readonly(array: Array) -> Array:

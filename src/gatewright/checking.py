@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gatewright.arrays import Array
-from gatewright.errors import GatewrightError, one_of
+from gatewright.errors import DataError, GatewrightError, OptionError, one_of
 from gatewright.parameters import Parameters
+from gatewright.state import checked as checked_state
 from gatewright.state import tree_fill, tree_items, tree_map
-from gatewright.steps import Steps, packing
+from gatewright.steps import Steps, from_lists, packing
 from gatewright.steps import checked as checked_steps
 
 METHODS = ("auto", "complex", "differences")
@@ -92,13 +93,29 @@ class Choices(NamedTuple):
     """How to check."""
 
     method: str  # "complex" or "differences"
-    directions: int = 3
-    elements: int = 8
-    tolerance: float | None = None
+    directions: int
+    elements: int
+    tolerance: float
+
+
+def choices(method: str, directions: Any, elements: Any, tolerance: Any) -> Choices:
+    """How to check by "complex" or "differences"; OptionError for numbers of probes or a tolerance that can't be."""
+    for name, count in (("directions", directions), ("elements", elements)):
+        if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 0:
+            raise OptionError(f"{name}: got {count!r}, wanted a whole number from 0 up")
+    if not directions and not elements:
+        raise OptionError("directions=0 and elements=0: nothing would be checked")
+    if tolerance is None:
+        tolerance = TOLERANCE[method]
+    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float | np.number) or not tolerance > 0:
+        raise OptionError(f"tolerance: got {tolerance!r}, wanted a number above 0, or None")
+    return Choices(method, int(directions), int(elements), float(tolerance))
 
 
 def compare(problem: Problem, choices: Choices, rng: np.random.Generator, title: str) -> Report:
     """Checks every array of the problem along random directions and at random elements."""
+    if not np.isfinite(problem.value(problem.arrays)):
+        raise DataError("what is checked is NaN or infinite: so are x at a live step, the state or the parameters")
     gradients = problem.gradients(problem.arrays)
     for name, array in problem.arrays.items():
         largest = np.abs(gradients[name]).max(initial=0)
@@ -109,7 +126,7 @@ def compare(problem: Problem, choices: Choices, rng: np.random.Generator, title:
                 f"pass does; use larger weights or inputs, other seeds, or fewer steps"
             )
     rows = tuple(_check(problem, name, gradients[name], choices, rng) for name in problem.arrays)
-    return Report(title, choices.method, choices.tolerance or TOLERANCE[choices.method], rows)
+    return Report(title, choices.method, choices.tolerance, rows)
 
 
 def _check(problem: Problem, name: str, gradient: Array, choices: Choices, rng: np.random.Generator) -> Row:
@@ -184,12 +201,19 @@ def gradcheck(
     Raises UninformativeError where the check could not fail: fewer than 3 steps, a state of zeros, vanishing gradients.
     """
     rng = np.random.default_rng(seed)
-    if hasattr(layer, "network"):  # a Model
-        params = layer.parameters if params is None else params
-        state, layer = layer.to_network_state(state), layer.network
-    x = np.asarray(x, None if layer.takes_indices else float)
+    model, layer = (layer, layer.network) if hasattr(layer, "network") else (None, layer)
+    if not hasattr(layer, "takes_indices"):
+        raise OptionError(f"gradcheck: got {layer!r}, wanted a layer or a Model")
+    x, given = from_lists(x, Steps(lengths, mask, starts), 1 if layer.takes_indices else 2)
+    if layer.takes_indices and x.dtype.kind not in "iu":
+        raise DataError(f"x: got {x.dtype}, wanted whole numbers: this network begins with an Embedding")
     layer.shape_out(x.shape)
-    given = Steps(lengths, mask, starts)
+    x = x if layer.takes_indices else x.astype(float)
+    if model:
+        params = model.parameters if params is None else params
+        state = model.to_network_state(state, len(x))
+    else:
+        state = checked_state(state, layer.state_shape(len(x)), float)
     steps = checked_steps(given, *x.shape[:2]) if x.ndim > 1 else None
     params = random_parameters(layer, rng, params)
     probe, after, _ = layer.forward(params, x, None, steps=steps)
@@ -199,14 +223,16 @@ def gradcheck(
         pairs = zip(tree_items((y, final)), tree_items((dy, dafter)), strict=True)
         return sum((a * w).sum() for (_, a), (_, w) in pairs), dy, dafter
 
-    choices = Choices(chosen_method(method, layer.analytic), directions, elements, tolerance)
-    return check_network(layer, params, Inputs(x, state, steps), objective, choices, rng)
+    how = choices(chosen_method(method, layer.analytic), directions, elements, tolerance)
+    return check_network(layer, params, Inputs(x, state, steps), objective, how, rng)
 
 
 def chosen_method(method: str, analytic: bool) -> str:
     """The method that "auto" means."""
     if method not in METHODS:
         raise one_of("method", method, METHODS)
+    if method == "complex" and not analytic:
+        raise OptionError("method='complex': an activation or the loss has kinks; use method='differences' or 'auto'")
     return method if method != "auto" else "complex" if analytic else "differences"
 
 

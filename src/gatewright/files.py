@@ -11,12 +11,14 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
-from gatewright.arrays import Array
-from gatewright.errors import FormatError, GatewrightError, MissingFileError
+from gatewright.arrays import FLOAT_DTYPES, Array
+from gatewright.errors import FormatError, GatewrightError, MissingFileError, OptionError
 from gatewright.layers import Layer, Sequential, from_json
+from gatewright.parameters import Parameters
 
 FORMAT = 1
 KEY = "gatewright"
+SIZES = ("input_size", "hidden_size", "output_size", "num_layers", "count", "size")
 
 
 def write_bytes(path: Any, content: bytes, sync: bool = False) -> None:
@@ -27,6 +29,8 @@ def write_bytes(path: Any, content: bytes, sync: bool = False) -> None:
     path = Path(path)
     if not path.parent.is_dir():
         raise MissingFileError(f"{path}: there is no folder {path.parent}")
+    if path.is_dir():
+        raise OptionError(f"{path}: got a folder, wanted the name of a file")
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -71,7 +75,7 @@ def load(path: Any) -> tuple[dict[str, Array], dict[str, Any]]:
             metadata = file.metadata() or {}
             description = _parse(path, metadata.get(KEY))
             return {name: file.get_tensor(name) for name in file.keys()}, description  # noqa: SIM118
-    except (SafetensorError, TypeError, OverflowError) as error:
+    except (SafetensorError, AttributeError, TypeError, OverflowError) as error:  # the last three: dtypes unknown to NumPy
         raise FormatError(f"{path}: not a whole safetensors file ({error})") from None
 
 
@@ -82,18 +86,34 @@ def _parse(path: Path, text: str | None) -> dict[str, Any]:
         description = json.loads(text)
     except (ValueError, RecursionError):
         raise FormatError(f"{path}: the description of the model can't be read") from None
-    if not isinstance(description, dict) or not isinstance(description.get("format"), int):
+    number = description.get("format") if isinstance(description, dict) else None
+    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
         raise FormatError(f"{path}: the description of the model can't be read")
-    if description["format"] > FORMAT:
-        raise FormatError(f"{path}: format {description['format']} is newer than {FORMAT}, the one that this version reads")
+    if number > FORMAT:
+        raise FormatError(f"{path}: format {number} is newer than {FORMAT}, the one that this version reads")
+    assert isinstance(description, dict)
     return description
+
+
+def read_model(description: dict[str, Any], tensors: dict[str, Array], path: Any) -> tuple[Layer, Parameters]:
+    """The layer and the parameters that a Model's `describe` told of."""
+    layer = read_layer(description, tensors, path)
+    network = layer if isinstance(layer, Sequential) else Sequential(layer)
+    dtype, frozen = description.get("dtype"), description.get("frozen")
+    if dtype not in FLOAT_DTYPES:
+        raise FormatError(f"{path}: got numbers of {dtype!r}, wanted {' or '.join(FLOAT_DTYPES)}")
+    if not isinstance(frozen, list) or any(name not in list(tensors) for name in frozen):
+        raise FormatError(f"{path}: got {frozen!r} as the frozen parameters, wanted a list of names")
+    for name, array in tensors.items():
+        if array.dtype != dtype:
+            raise FormatError(f"{path}: parameter {name}: got {array.dtype} numbers, wanted {dtype}")
+    return layer, Parameters.of({name: tensors[name] for name in network.shapes()}, frozen, dtype)
 
 
 def read_layer(description: dict[str, Any], tensors: dict[str, Array], path: Any) -> Layer:
     """The layer that a description names, checked against the tensors before anything of its size is made."""
-    most = sum(array.size for array in tensors.values()) + 2
     try:
-        _bound(description.get("layer"), most)
+        _bound([description.get("layer")], sum(array.size for array in tensors.values()))
         layer = from_json(description.get("layer"))
         if not isinstance(layer, Layer):
             raise FormatError("there is no layer in it")
@@ -110,8 +130,8 @@ def read_layer(description: dict[str, Any], tensors: dict[str, Array], path: Any
 
 def _bound(value: Any, most: int) -> None:
     """No size in a description can exceed the count of numbers in the file: refuses what would never end."""
-    if isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(item, dict | list):
             _bound(item, most)
-    elif isinstance(value, int) and value > max(most, 1000):
-        raise FormatError(f"a size of {value} with {most - 2} numbers in the file")
+        elif key in SIZES and isinstance(item, int) and item > most:
+            raise FormatError(f"{key}={item} with {most} numbers in the file")

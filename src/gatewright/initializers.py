@@ -64,10 +64,14 @@ INITIALIZERS: dict[str, Initializer] = {
 }
 
 
+MATRICES = ("orthogonal", "identity")  # these have no meaning for a bias
+
+
 def initializer(option: str, name: str) -> Initializer:
     """The initialiser called `name`; OptionError names `option` and lists the known ones."""
-    if name not in INITIALIZERS:
-        raise one_of(option, name, INITIALIZERS)
+    known = [each for each in INITIALIZERS if option != "bias_initializer" or each not in MATRICES]
+    if name not in known:
+        raise one_of(option, name, known)
     return INITIALIZERS[name]
 
 

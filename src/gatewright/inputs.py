@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gatewright import layers, steps
-from gatewright.arrays import Array
+from gatewright.arrays import Array, numbers
 from gatewright.errors import DataError, OptionError, ShapeError
-from gatewright.layers import Layer, Sequential
+from gatewright.layers import Layer, Recurrent, Sequential
+from gatewright.state import tree_map
 from gatewright.steps import Steps
 
 
@@ -19,31 +20,18 @@ class Batch(NamedTuple):
     lengths: Array | None  # (B,) of a list of sequences: the output is a list too
 
 
-def numbers(values: Any, name: str) -> Array:
-    """An array of real numbers; DataError for anything else."""
-    try:
-        array = np.asarray(values)
-    except ValueError:
-        raise DataError(f"{name}: the rows have unequal lengths; give a list of arrays, or pad them and pass lengths") from None
-    if array.dtype.kind not in "biuf":
-        raise DataError(f"{name}: got {array.dtype} values, wanted numbers")
-    return array
-
-
 def batch(layer: Layer, x: Any, given: Steps, dtype: Any) -> Batch:
     """Checked input of a layer: an array (B, T, F), (B, T) indices, or a list of sequences.
 
     Raises ShapeError for a wrong rank, feature count or length, DataError for values that can't be, with row and step.
     """
-    lengths = None
-    if isinstance(x, list | tuple):
-        if given.lengths is not None:
-            raise OptionError("lengths: a list of sequences has its own; leave it out, or give x as one array")
-        x, lengths = steps.ragged([numbers(row, f"x[{i}]") for i, row in enumerate(x)])
-        given = given._replace(lengths=lengths)
-    x = numbers(x, "x")
-    if layer.takes_indices and x.dtype.kind not in "iu":
-        raise DataError(f"x: got {x.dtype}, wanted whole numbers: this network begins with an Embedding")
+    dense, said = steps.from_lists(x, given, 1 if layer.takes_indices else 2)
+    lengths = None if said is given else said.lengths
+    if lengths is not None and any(_turns_dead_steps(part) for part in layers.leaves(layer)):
+        raise OptionError("x: go_backwards=True with masked_output='repeat' takes one array and lengths, not a list")
+    x, given = dense, said
+    if x.ndim < 1:
+        raise ShapeError(f"x: got the number {x}, wanted an array of rows")
     layer.shape_out(x.shape)
     if not _has_time(layer, x):
         if any(item is not None for item in given):
@@ -51,28 +39,51 @@ def batch(layer: Layer, x: Any, given: Steps, dtype: Any) -> Batch:
         live = None
     else:
         live = steps.checked(given, *x.shape[:2])
-    _check_values(layer, x, live)
-    return Batch(x.astype(np.intp if layer.takes_indices else dtype, copy=False), live, lengths)
+    return Batch(values(layer, x, live, dtype), live, lengths)
 
 
 def _has_time(layer: Layer, x: Array) -> bool:
     return x.ndim >= (2 if layer.takes_indices else 3)
 
 
-def _check_values(layer: Layer, x: Array, live: Steps | None) -> None:
-    """Refuses NaN, infinity, or an index outside the Embedding, at a live step."""
-    embedding = next((part for part in layers.leaves(layer) if isinstance(part, layers.Embedding)), None)
-    wrong = (x < 0) | (x >= embedding.count) if embedding else ~np.isfinite(x)
+def _turns_dead_steps(layer: Layer) -> bool:
+    """Whether the output's live steps stand at the end, so that lengths no longer tell where they are."""
+    return isinstance(layer, Recurrent) and layer.go_backwards and layer.masked_output == "repeat"
+
+
+def values(layer: Layer, x: Array, live: Steps | None, dtype: Any) -> Array:
+    """x in the dtype that the layer reads; x itself where it has that dtype.
+
+    Raises DataError for NaN, infinity, or an index outside the Embedding, at a live step, and names its row and step.
+    """
     timed = _has_time(layer, x)
+    if layer.takes_indices:
+        if x.dtype.kind not in "iu" and x.size:
+            raise DataError(f"x: got {x.dtype}, wanted whole numbers: this network begins with an Embedding")
+        count = min(part.count for part in layers.leaves(layer) if isinstance(part, layers.Embedding))
+        ours, wrong, wanted = x.astype(np.intp, copy=False), (x < 0) | (x >= count), f"an index in 0 … {count - 1}"
+    else:
+        with np.errstate(over="ignore"):  # what has no place in float32 becomes infinity, and is refused
+            ours = x.astype(dtype, copy=False)
+        wrong, wanted = ~np.isfinite(ours), f"finite {ours.dtype} numbers at live steps"
     if wrong.any() and timed:
-        said = layer.steps_in(x, live)
+        said = layer.steps_in(ours, live)
         read = None if said is None else steps.live_or_none(said, *x.shape[:2])
         wrong = wrong if read is None else wrong & read.reshape(read.shape + (1,) * (x.ndim - 2))
     if wrong.any():
         where = np.argwhere(wrong)[0]
         place = f"row {where[0]}" + (f", step {where[1]}" if timed else "")
-        wanted = f"an index in 0 … {embedding.count - 1}" if embedding else "finite numbers at live steps"
         raise DataError(f"x: got {x[tuple(where)]} in {place}; wanted {wanted}")
+    return ours
+
+
+def own(y: Any, batch: Batch) -> Any:
+    """An output that is the caller's alone: a copy where it may be a part of the input or stands in another order."""
+
+    def kept(array: Array) -> Array:
+        return array if array.flags.c_contiguous and not np.may_share_memory(array, batch.x) else np.array(array)
+
+    return tree_map(kept, y)
 
 
 def as_given(y: Any, batch: Batch) -> Any:
@@ -86,13 +97,20 @@ def as_given(y: Any, batch: Batch) -> Any:
 
 def targets(network: Sequential, y: Any, batch: Batch) -> Array:
     """y as one array: padded where x is a list of sequences and every step has a target."""
-    if getattr(network.layers[-1], "return_state_sequence", False):
+    if network.gives_states:
         raise OptionError("the network's output is states (return_state_sequence=True), which no loss takes; leave it out")
     if batch.lengths is None or len(network.shape_out(batch.x.shape)) < 3:
         return numbers(y, "y")
-    if not isinstance(y, list | tuple) or len(y) != len(batch.lengths):
-        raise ShapeError(f"y: got {type(y).__name__} of {len(y)}, wanted a list of {len(batch.lengths)} sequences, as x is")
-    dense, got = steps.ragged([numbers(row, f"y[{i}]") for i, row in enumerate(y)])
+    wanted = f"a list of {len(batch.lengths)} sequences, as x is"
+    if not isinstance(y, list | tuple):
+        raise ShapeError(f"y: got {type(y).__name__}, wanted {wanted}")
+    if len(y) != len(batch.lengths):
+        raise ShapeError(f"y: got a list of {len(y)}, wanted {wanted}")
+    rows = [numbers(row, f"y[{i}]") for i, row in enumerate(y)]
+    for i, row in enumerate(rows):
+        if not row.ndim:
+            raise ShapeError(f"y[{i}]: got the number {row}, wanted a value for each of the {batch.lengths[i]} steps of x[{i}]")
+    dense, got = steps.ragged(rows)
     for i in np.flatnonzero(got != batch.lengths)[:1]:
         raise ShapeError(f"y[{i}]: got {got[i]} steps, wanted {batch.lengths[i]}, as x[{i}] has")
     return dense

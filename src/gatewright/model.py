@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from gatewright import checking, files, inputs, layers, state, tables
-from gatewright.arrays import Array, float_dtype
+from gatewright import checking, checks, files, inputs, layers, state, tables
+from gatewright.arrays import Array, float_dtype, numbers
 from gatewright.errors import OptionError, ShapeError
 from gatewright.inputs import Batch
 from gatewright.layers import Layer, Recurrent, Sequential
@@ -48,6 +48,8 @@ class Model:
     ) -> None:
         if not isinstance(layer, Layer):
             raise OptionError(f"Model: got {layer!r}, wanted a layer such as gw.LSTM(1, 32) or gw.Sequential(…)")
+        if seed is not None:
+            checks.whole_number("seed", seed, 0)
         self._layer = layer
         # Names in files begin with an index, so that a layer alone is kept as a Sequential of one.
         self._network = layer if isinstance(layer, Sequential) else Sequential(layer)
@@ -56,7 +58,9 @@ class Model:
             if not part.children:
                 part.choice(self._dtype, kernel)
         self._rng = np.random.default_rng(seed)
-        if parameters is not None and parameters.shapes != self._network.shapes():
+        if parameters is not None and not isinstance(parameters, Parameters):
+            raise OptionError(f"parameters: got {type(parameters).__name__}, wanted gw.Parameters")
+        if parameters is not None and list(parameters.shapes.items()) != list(self._network.shapes().items()):
             raise ShapeError(f"parameters: got {parameters}, wanted those of {layer}: {self._network.shapes()}")
         self._parameters = (self._network.init(self._rng) if parameters is None else parameters).astype(self._dtype)
 
@@ -88,12 +92,12 @@ class Model:
         """The output for x, (B, T, O) or (B, O), from a fresh state, which is not kept; `batch_size` rows at a time."""
         batch = self._batch(x, Steps(lengths, mask, starts))
         size = PREDICT_ROWS if batch_size is None else batch_size
-        layers.base.whole_number("batch_size", size)
+        checks.whole_number("batch_size", size)
         parts = []
         for start in range(0, max(len(batch.x), 1), size):
             rows = slice(start, start + size)
             parts.append(self._forward(batch.x[rows], batch.steps and batch.steps.rows(rows), None)[0])
-        y = _own(parts[0], batch) if len(parts) == 1 else tree_map(lambda *arrays: np.concatenate(arrays), *parts)
+        y = inputs.own(parts[0], batch) if len(parts) == 1 else tree_map(lambda *arrays: np.concatenate(arrays), *parts)
         return inputs.as_given(y, batch)
 
     __call__ = predict
@@ -105,17 +109,17 @@ class Model:
         """
         batch = self._batch(x, Steps(lengths, mask, starts))
         y, after = self._forward(batch.x, batch.steps, self._checked_state(state, len(batch.x)))
-        return inputs.as_given(_own(y, batch), batch), tree_map(np.array, after)
+        return inputs.as_given(inputs.own(y, batch), batch), tree_map(np.array, after)
 
     def stream(self, batch_size: int = 1) -> Stream:
         """A Stream: one step or chunk in, one out, the state kept."""
-        return Stream(self._layer, self._scope, self._dtype, batch_size, self._kernel)
+        return Stream(self._layer, self._scope, self._dtype, batch_size, self._kernel, self._threads)
 
     def state_like(self, h: Any, c: Any = None) -> Any:
         """A state from h (num_layers * directions, B, H), and c for an LSTM, for a network with one recurrent layer."""
-        h, c = (None if array is None else np.array(array, self._dtype) for array in (h, c))
-        if h is None or h.ndim != 3:
-            raise ShapeError(f"h: got {'None' if h is None else f'shape {h.shape}'}, wanted (num_layers * directions, B, H)")
+        h, c = np.array(numbers(h, "h")), None if c is None else np.array(numbers(c, "c"))
+        if h.ndim != 3:
+            raise ShapeError(f"h: got shape {h.shape}, wanted (num_layers * directions, B, H)")
 
         def build(shapes: Any) -> Any:
             if not hasattr(shapes, "_fields"):
@@ -173,7 +177,8 @@ class Model:
         data = self._data(x, y, Steps(lengths, mask, starts), sample_weight)
         options = FitOptions(
             loss=loss, optimizer=optimizer, epochs=epochs, batch_size=batch_size,
-            validation=None if validation is None else self._validation(validation), metrics=tuple(metrics),
+            validation=None if validation is None else self._validation(validation),
+            metrics=(metrics,) if isinstance(metrics, str) else tuple(metrics),
             callbacks=tuple(callbacks), schedule=schedule, clip_norm=clip_norm, clip_value=clip_value, accumulate=accumulate,
             class_weight=class_weight, tbptt=tbptt, stateful=stateful, shuffle=shuffle, checkpoint=checkpoint, resume=resume,
             verbose=verbose, rng=self._rng, kernel=self._kernel,
@@ -197,7 +202,7 @@ class Model:
         """{"loss": …, metric: …} over all live steps."""
         data = self._data(x, y, Steps(lengths, mask, starts), sample_weight)
         with self._threads.limit():
-            return trainer.evaluate(self._network, self._parameters, data, loss, tuple(metrics), batch_size)
+            return trainer.evaluate(self._network, self._parameters, data, loss, metrics, batch_size, self._kernel)
 
     def gradients(
         self,
@@ -214,7 +219,7 @@ class Model:
         """(loss, its gradients as Parameters) over the whole batch, with no step taken and no dropout."""
         data = self._data(x, y, Steps(lengths, mask, starts), sample_weight)
         with self._threads.limit():
-            return trainer.loss_and_gradients(self._network, self._parameters, data, loss, class_weight)
+            return trainer.loss_and_gradients(self._network, self._parameters, data, loss, class_weight, self._kernel)
 
     def gradcheck(
         self,
@@ -244,10 +249,10 @@ class Model:
         kind = checking.chosen_method(method, goal.layer.analytic and goal.loss.analytic)
         rng = np.random.default_rng(seed)
         params = checking.random_parameters(goal.layer, rng, self._parameters)
-        given = checking.Inputs(data.x, self.to_network_state(state), data.steps)
-        return checking.check_network(
-            goal.layer, params, given, value, checking.Choices(kind, directions, elements, tolerance), rng
-        )
+        given = checking.Inputs(data.x, self.to_network_state(state, len(data.x)), data.steps)
+        choices = checking.choices(kind, directions, elements, tolerance)
+        with self._threads.limit():
+            return checking.check_network(goal.layer, params, given, value, choices, rng)
 
     # --- weights
 
@@ -266,10 +271,12 @@ class Model:
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Writes weights in the form of `get_weights`. Raises ShapeError, and nothing is written, if they don't fit."""
         names = [name for name in self._parameters if not name.endswith(".bn")]
-        if len(weights) != len(names):
-            raise ShapeError(f"set_weights: got {len(weights)} arrays, wanted {len(names)}: {', '.join(names)}")
+        if not isinstance(weights, list | tuple) or len(weights) != len(names):
+            count = len(weights) if isinstance(weights, list | tuple) else type(weights).__name__
+            raise ShapeError(f"set_weights: got {count}, wanted a list of {len(names)} arrays: {', '.join(names)}")
         arrays: dict[str, Array] = {}
-        for name, weight in zip(names, (np.asarray(weight, self._dtype) for weight in weights), strict=True):
+        for name, given in zip(names, weights, strict=True):
+            weight = numbers(given, f"set_weights: {name}").astype(float)
             if name.endswith(".b") and f"{name}n" in self._parameters:
                 size = len(self._parameters[f"{name}n"])
                 if weight.shape != (2, 3 * size):
@@ -332,14 +339,10 @@ class Model:
         """The parameters as the layer itself names them."""
         return self._parameters if self._layer is self._network else self._parameters.scope("0")
 
-    def to_network_state(self, given: Any) -> Any:
-        """The checked state of `network` for one of `layer`."""
-        if given is None:
-            return None
-        first = next(iter(state.tree_items(given)), None)
-        batch = np.shape(first[1])[1] if first is not None and np.ndim(first[1]) == 3 else 0
-        now = state.checked(given, self._layer.state_shape(batch), self._dtype)
-        return now if self._layer is self._network else (now,)
+    def to_network_state(self, given: Any, batch: int) -> Any:
+        """The checked state (float64) of `network`, for a gradient check, of one of `layer`."""
+        now = state.checked(given, self._layer.state_shape(batch), float)
+        return now if given is None or self._layer is self._network else (now,)
 
     def _checked_state(self, given: Any, batch: int) -> Any:
         return state.checked(given, self._layer.state_shape(batch), self._dtype)
@@ -359,28 +362,21 @@ class Model:
             batch.x,
             inputs.targets(self._network, y, batch),
             batch.steps,
-            None if weight is None else inputs.numbers(weight, "sample_weight"),
+            None if weight is None else numbers(weight, "sample_weight"),
         )
 
     def _validation(self, given: Sequence[Any]) -> Data:
         """(x, y) or (x, y, {...}), checked."""
         if not isinstance(given, tuple | list) or len(given) not in (2, 3):
             raise OptionError("validation: wanted (x, y), or (x, y, {'lengths': …, 'sample_weight': …})")
-        more = dict(given[2]) if len(given) == 3 else {}
+        more = given[2] if len(given) == 3 else {}
+        if not isinstance(more, dict):
+            raise OptionError(f"validation: got {type(more).__name__} in third place, wanted a dict such as {{'lengths': …}}")
         unknown = set(more) - {"lengths", "mask", "starts", "sample_weight"}
         if unknown:
             raise OptionError(f"validation: {unknown.pop()!r} is unknown; known: lengths, mask, starts, sample_weight")
         live = Steps(more.get("lengths"), more.get("mask"), more.get("starts"))
         return self._data(given[0], given[1], live, more.get("sample_weight"))
-
-
-def _own(y: Any, batch: Batch) -> Any:
-    """An output that is the caller's alone: a copy where it may be a part of the input or stands in another order."""
-
-    def kept(array: Array) -> Array:
-        return array if array.flags.c_contiguous and not np.may_share_memory(array, batch.x) else np.array(array)
-
-    return tree_map(kept, y)
 
 
 def load(path: Any, *, kernel: str = "auto", threads: int | None = None) -> Model:
@@ -394,8 +390,5 @@ def load(path: Any, *, kernel: str = "auto", threads: int | None = None) -> Mode
 
 def build(tensors: dict[str, Array], description: dict[str, Any], path: Any, **how: Any) -> Model:
     """The Model that `describe` described, with these tensors."""
-    layer = files.read_layer(description, tensors, path)
-    network = layer if isinstance(layer, Sequential) else Sequential(layer)
-    ordered = {name: tensors[name] for name in network.shapes()}
-    dtype = float_dtype(description.get("dtype", "float32"))
-    return Model(layer, dtype=dtype, parameters=Parameters.of(ordered, description.get("frozen", ()), dtype), **how)
+    layer, parameters = files.read_model(description, tensors, path)
+    return Model(layer, dtype=parameters.dtype, parameters=parameters, **how)

@@ -169,7 +169,9 @@ class Parameters(Scope):
 
     def set_trainable(self, patterns: str | Iterable[str], value: bool) -> list[str]:
         """Marks the names that match (exact, a prefix such as "0", or a shell pattern such as "*.b"); returns them."""
-        patterns = [patterns] if isinstance(patterns, str) else list(patterns)
+        patterns = [patterns] if isinstance(patterns, str) or not isinstance(patterns, Iterable) else list(patterns)
+        if not all(isinstance(pattern, str) for pattern in patterns):
+            raise OptionError(f"names: got {patterns!r}, wanted names of parameters, such as '0.W', '0' or '*.b'")
         names = [name for pattern in patterns for name in self.matching(pattern)]
         self._trainable |= dict.fromkeys(names, value)
         return names

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from gatewright.arrays import Array
-from gatewright.errors import ShapeError
+from gatewright.arrays import Array, numbers
+from gatewright.errors import DataError, ShapeError
 
 
 def _is_shape(tree: Any) -> bool:
@@ -51,16 +51,19 @@ def tree_fill(shapes: Any, make: Callable[[tuple[int, ...]], Array]) -> Any:
 def checked(state: Any, shapes: Any, dtype: Any, name: str = "state") -> Any:
     """`state` with arrays of `dtype`, in the form of the shape tree `shapes`; None (zero) is allowed at every place.
 
-    Raises ShapeError that names the place, what was got and what was wanted.
+    Raises ShapeError or DataError that names the place, what was got and what was wanted.
     """
     if state is None:
         return None
     if shapes is None:
         raise ShapeError(f"{name}: got {type(state).__name__}, wanted None: there is no state at this place")
     if _is_shape(shapes):
-        array = np.asarray(state, dtype)
+        with np.errstate(over="ignore"):
+            array = numbers(state, name).astype(dtype, copy=False)
         if array.shape != shapes:
             raise ShapeError(f"{name}: got shape {array.shape}, wanted {shapes}")
+        if not np.isfinite(array).all():
+            raise DataError(f"{name}: got NaN or infinity, wanted finite {array.dtype} numbers")
         return array
     keys = [f".{field}" for field in shapes._fields] if hasattr(shapes, "_fields") else [f"[{k}]" for k in range(len(shapes))]
     if not isinstance(state, tuple | list) or len(state) != len(shapes):

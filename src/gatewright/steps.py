@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from gatewright.arrays import Array
-from gatewright.errors import DataError, ShapeError
+from gatewright.arrays import Array, numbers
+from gatewright.errors import DataError, OptionError, ShapeError
 
 
 class Steps(NamedTuple):
@@ -222,10 +222,26 @@ def ragged(rows: Sequence[Array]) -> tuple[Array, Array]:
     shapes = {np.shape(row)[1:] for row in rows}
     if len(shapes) > 1:
         raise ShapeError(f"the sequences differ in more than their length: got steps of shapes {sorted(shapes)}; wanted one")
-    dense = np.zeros((len(rows), int(lengths.max()), *shapes.pop()), np.result_type(*rows))
+    filled = [row.dtype for row in rows if row.size] or [row.dtype for row in rows]
+    dense = np.zeros((len(rows), int(lengths.max()), *shapes.pop()), np.result_type(*filled))
     for i, row in enumerate(rows):
         dense[i, : len(row)] = row
     return dense, lengths
+
+
+def from_lists(x: Any, given: Steps, rank: int) -> tuple[Array, Steps]:
+    """x and its steps with a list of sequences, each of `rank` axes or more, made one array with lengths.
+
+    Raises OptionError if the list comes with lengths, which it has itself.
+    """
+    if isinstance(x, list | tuple):
+        rows = [numbers(row, f"x[{i}]") for i, row in enumerate(x)]
+        if all(row.ndim >= rank for row in rows):  # else one array, written as nested lists
+            if given.lengths is not None:
+                raise OptionError("lengths: a list of sequences has its own; leave it out, or give x as one array")
+            x, lengths = ragged(rows)
+            given = given._replace(lengths=lengths)
+    return numbers(x, "x"), given
 
 
 def unragged(dense: Array, lengths: Array) -> list[Array]:
@@ -240,7 +256,7 @@ def checked(steps: Steps, batch: int, time: int) -> Steps | None:
     """
     lengths = steps.lengths
     if lengths is not None:
-        lengths = np.asarray(lengths)
+        lengths = numbers(lengths, "lengths")
         if lengths.shape != (batch,):
             raise ShapeError(f"lengths: got shape {lengths.shape}, wanted ({batch},), one number a row")
         if lengths.dtype.kind not in "iu" and not (lengths.size == 0 or np.array_equal(lengths, np.floor(lengths))):
@@ -252,7 +268,7 @@ def checked(steps: Steps, batch: int, time: int) -> Steps | None:
     masks = []
     for name, array in (("mask", steps.mask), ("starts", steps.starts)):
         if array is not None:
-            array = np.asarray(array)
+            array = numbers(array, name)
             if array.shape != (batch, time):
                 raise ShapeError(f"{name}: got shape {array.shape}, wanted ({batch}, {time}), a bool for every step of x")
             if array.dtype != bool:

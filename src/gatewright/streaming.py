@@ -4,18 +4,23 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gatewright.arrays import Array
+from gatewright import inputs
+from gatewright.arrays import Array, numbers
+from gatewright.checks import whole_number
 from gatewright.errors import DataError, OptionError, ShapeError
 from gatewright.layers import Layer
-from gatewright.layers.base import Step, whole_number
+from gatewright.layers.base import Step
 from gatewright.parameters import Scope
 from gatewright.state import checked, tree_map
+from gatewright.threads import Threads
 
 
 class Fast(NamedTuple):
     """A prepared step and what it reads."""
 
     x: Array  # (B, F)
+    flat: Array  # (B F,) the same
+    zeros: Array  # (B F,)
     shape: tuple[int, ...]  # that x may have too: (F,) where B is 1
     step: Step
     row: Array  # (O,) the first of y
@@ -28,13 +33,21 @@ class Stream:
     it sees. Raises OptionError for a network that reads its sequence from the end.
     """
 
-    def __init__(self, layer: Layer, params: Scope, dtype: Any, batch_size: int = 1, kernel: str = "auto") -> None:
+    def __init__(
+        self,
+        layer: Layer,
+        params: Scope,
+        dtype: Any,
+        batch_size: int = 1,
+        kernel: str = "auto",
+        threads: Threads | None = None,
+    ) -> None:
         whole_number("batch_size", batch_size)
         if layer.chunk_problem:
             raise OptionError(f"this network can't be streamed: {layer.chunk_problem}")
         self._layer, self._params, self._batch, self._kernel = layer, params, batch_size, kernel
+        self._threads = threads or Threads(None)
         self._dtype = np.dtype(dtype)
-        self._x_dtype = np.dtype(np.intp) if layer.takes_indices else self._dtype
         self._x_rank = 1 if layer.takes_indices else 2  # of one step
         self._fast: Fast | None = None
         self._fast_version = -1  # of the parameters for which `_fast` was prepared
@@ -43,7 +56,7 @@ class Stream:
     def _beginning(self) -> Any:
         """The state before the first step, learned or zero: what a sequence of no steps leaves."""
         features = () if self._layer.takes_indices else (self._layer.features_in or 1,)
-        nothing = np.zeros((self._batch, 0, *features), self._x_dtype)
+        nothing = np.zeros((self._batch, 0, *features), np.intp if self._layer.takes_indices else self._dtype)
         return self._layer.forward(self._params, nothing, None, kernel=self._kernel)[1]
 
     @property
@@ -69,7 +82,7 @@ class Stream:
         chosen = np.zeros(self._batch, bool)
         try:
             chosen[rows] = True
-        except IndexError:
+        except (IndexError, ValueError):
             raise DataError(f"rows: got {rows!r}, wanted indices of the {self._batch} rows of this stream") from None
         self._set(tree_map(lambda old, new: np.where(chosen[:, None], new, old), self._state, fresh))
 
@@ -78,34 +91,31 @@ class Stream:
         fast = self._fast if self._fast_version == self._params.version else self._prepared()
         if fast is not None and type(x) is np.ndarray and x.dtype == fast.x.dtype and x.shape in (fast.x.shape, fast.shape):
             fast.x[...] = x
-            for run in fast.step.runs:
-                run()
-            return (fast.step.y if x.ndim == 2 else fast.row).copy()
-        x = self._numbers(x)
+            if np.dot(fast.flat, fast.zeros) == 0:  # NaN where one is not finite, which is refused below
+                for run in fast.step.runs:
+                    run()
+                return (fast.step.y if x.ndim == 2 else fast.row).copy()
+        x = numbers(x, "x")
         alone = self._batch == 1 and x.ndim == self._x_rank - 1
-        rows = x[None] if alone else x
-        if rows.ndim != self._x_rank:
-            wanted = f"({self._batch},)" if self._layer.takes_indices else f"({self._batch}, {self._layer.features_in})"
+        rows, features = x[None] if alone else x, self._layer.features_in
+        if rows.ndim != self._x_rank or len(rows) != self._batch or features not in (None, rows.shape[-1]):
+            wanted = f"({self._batch},)" if self._layer.takes_indices else f"({self._batch}, {features or 'features'})"
             raise ShapeError(f"stream.step: got x of shape {x.shape}, wanted {wanted}, one step of every row; see stream.run")
         y = tree_map(lambda a: a[:, 0] if a.ndim == 3 else a, self._forward(rows[:, None]))
         return tree_map(lambda a: np.array(a[0] if alone else a), y)
 
     def run(self, x: Any) -> Any:
         """A chunk of steps: x (B, T, F) -> (B, T, O); with an Embedding indices (B, T)."""
-        return tree_map(np.array, self._forward(self._numbers(x)))
-
-    def _numbers(self, x: Any) -> Array:
-        array = np.asarray(x)
-        if self._layer.takes_indices and array.dtype.kind not in "iu":
-            raise DataError(f"stream: got x of {array.dtype}, wanted whole numbers: this network begins with an Embedding")
-        return array.astype(self._x_dtype, copy=False)
+        x = numbers(x, "x")
+        if not x.ndim or len(x) != self._batch:
+            raise ShapeError(f"stream.run: got x of shape {x.shape}, wanted {self._batch} rows, this stream's batch_size")
+        self._layer.shape_out(x.shape)
+        return tree_map(np.array, self._forward(x))
 
     def _forward(self, x: Array) -> Any:
-        if x.ndim == 0 or x.shape[0] != self._batch:
-            raise ShapeError(f"stream: got x of shape {x.shape}, wanted {self._batch} rows, this stream's batch_size")
-        self._layer.shape_out(x.shape)
-        y, state, _ = self._layer.forward(self._params, x, self._state, kernel=self._kernel)
-        self._state = state
+        x = inputs.values(self._layer, x, None, self._dtype)
+        with self._threads.limit():
+            y, self._state, _ = self._layer.forward(self._params, x, self._state, kernel=self._kernel)
         if self._fast is not None:
             self._fast_version = -1  # it reads the old state's arrays
         return y
@@ -118,7 +128,9 @@ class Stream:
             step = self._layer.prepare(self._params, x, self._state, self._kernel)
             if step is not None:
                 self._state = step.state
-                self._fast = Fast(x, x.shape[1:] if self._batch == 1 else x.shape, step, step.y[0])
+                self._fast = Fast(
+                    x, x.ravel(), np.zeros_like(x).ravel(), x.shape[1:] if self._batch == 1 else x.shape, step, step.y[0]
+                )
         return self._fast
 
     def __repr__(self) -> str:

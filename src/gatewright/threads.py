@@ -2,9 +2,11 @@
 
 import contextlib
 from contextlib import AbstractContextManager
+from importlib.util import find_spec
 from typing import Any
 
-from gatewright.errors import OptionError, missing_extra
+from gatewright.checks import whole_number
+from gatewright.errors import missing_extra
 
 
 class Threads:
@@ -12,12 +14,9 @@ class Threads:
 
     def __init__(self, count: int | None) -> None:
         if count is not None:
-            if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-                raise OptionError(f"threads: got {count!r}, wanted a whole number of at least 1, or None")
-            try:
-                import threadpoolctl  # type: ignore[import-untyped] # noqa: F401
-            except ImportError:
-                raise missing_extra("threadpoolctl", "fast", f"threads={count}") from None
+            whole_number("threads", count)
+            if find_spec("threadpoolctl") is None:
+                raise missing_extra("threadpoolctl", "fast", f"threads={count}")
         self.count = count
 
     def limit(self) -> AbstractContextManager[Any]:
@@ -26,4 +25,5 @@ class Threads:
             return contextlib.nullcontext()
         import threadpoolctl
 
-        return threadpoolctl.threadpool_limits(self.count)  # type: ignore[no-any-return]
+        limits: AbstractContextManager[Any] = threadpoolctl.threadpool_limits(self.count)
+        return limits

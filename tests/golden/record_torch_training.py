@@ -73,6 +73,10 @@ SCHEDULES = {
         {"patience": 1, "factor": 0.3, "mode": "max", "threshold": 0.05, "cooldown": 2, "minimum": 0.02},
         lambda o: lr_scheduler.ReduceLROnPlateau(o, "max", 0.3, 1, threshold=0.05, cooldown=2, min_lr=0.02),
     ),
+    "ReduceOnPlateau_rising": (
+        {"patience": 1, "factor": 0.9, "cooldown": 3},
+        lambda o: lr_scheduler.ReduceLROnPlateau(o, factor=0.9, patience=1, cooldown=3),
+    ),
 }
 TRAININGS = [
     (kind, layers, loss, clip)
@@ -150,6 +154,8 @@ def schedule_case(name, rng):
     optimizer = torch.optim.SGD(groups)
     scheduler = build(optimizer)
     monitored = np.abs(rng.standard_normal(STEPS)) + 0.1
+    if name.endswith("_rising"):
+        monitored.sort()
     rates = []
     for value in monitored:
         rates.append([group["lr"] for group in optimizer.param_groups])

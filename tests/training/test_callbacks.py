@@ -111,12 +111,12 @@ def test_early_stopping_brings_the_best_weights_back():
     assert history.best_epoch == 2
     assert len(history.epochs) == 4
     assert np.array_equal(params.flat, kept[1])
-    assert history.stopped == "val_loss did not improve in 2 epochs; best was epoch 2"
+    assert history.stopped == "val_loss was best in epoch 2 and has not improved in 2 since"
 
 
 def test_early_stopping_watches_the_loss_without_validation():
     _, history = train(EarlyStopping(patience=1), epochs=9, optimizer=SGD(0.0), validation=None)
-    assert history.stopped == "loss did not improve in 1 epochs; best was epoch 1"
+    assert history.stopped == "loss was best in epoch 1 and has not improved in 1 since"
 
 
 @pytest.mark.parametrize("kind", [CSVLogger, JSONLogger])

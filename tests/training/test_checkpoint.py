@@ -105,7 +105,7 @@ def test_early_stopping_remembers_across_a_break(tmp_path):
         return (EarlyStopping(patience=4),)
 
     flat, history, _ = train(tmp_path / "whole", callbacks=stopping(), **options)
-    assert history.stopped == "val_loss did not improve in 4 epochs; best was epoch 3"
+    assert history.stopped == "val_loss was best in epoch 3 and has not improved in 4 since"
     assert len(history.epochs) == 7
     for updates in (1, 14, 20):
         folder = tmp_path / str(updates)
@@ -152,6 +152,11 @@ def test_a_checkpoint_is_not_written_over(tmp_path):
         ({"loss": "huber"}, "loss was mse, and is huber"),
         ({"shuffle": False}, "shuffle was True, and is False"),
         ({"clip_norm": 1.0}, "clip_norm was None, and is 1.0"),
+        ({"clip_value": 1.0}, "clip_value was None, and is 1.0"),
+        ({"accumulate": 2}, "accumulate was 1, and is 2"),
+        ({"metrics": ("mae",)}, r"metrics was \(\), and is \('mae',\)"),
+        ({"stateful": True, "shuffle": False}, "stateful was False, and is True"),
+        ({"kernel": "numpy"}, "kernel was auto, and is numpy"),
         ({"tbptt": 3}, "tbptt was None, and is 3"),
         ({"schedule": Cosine(5)}, r"schedule was None, and is Cosine\(per='epoch', total=5"),
         ({"callbacks": (EarlyStopping(),)}, "callbacks was Breaker, and is Breaker, EarlyStopping"),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gatewright.errors import DataError
+from gatewright.errors import DataError, OptionError
 from gatewright.layers import GRU, LSTM, RNN, Dense, Sequential
 from gatewright.parameters import Parameters
 from gatewright.steps import Steps
@@ -64,7 +64,7 @@ def test_gradients_by_complex_step(net, loss):
         assert abs(expected - grads.flat @ direction) < 1e-11 * largest * np.sqrt(len(direction[where])), name
 
 
-@pytest.mark.parametrize("batch_size", [1, 3, None])
+@pytest.mark.parametrize("batch_size", [1, 3, 256])
 def test_evaluate_is_exact_over_batches_of_unequal_weight(batch_size):
     layer, y = NETS["every step"], targets("every step", "mse")
     data = Data(X, y, STEPS, WEIGHT)
@@ -84,5 +84,7 @@ def test_frozen_names_have_gradients_too():
 
 
 def test_nothing_to_evaluate():
+    with pytest.raises(OptionError, match="batch_size: got 0"):
+        evaluate(NETS["every step"], drawn(NETS["every step"]), Data(X, np.zeros((4, 6, 4))), "mse", (), 0)
     with pytest.raises(DataError, match="no row, no live step"):
         evaluate(NETS["every step"], drawn(NETS["every step"]), Data(X[:0], np.zeros((0, 6, 4))), "mse")

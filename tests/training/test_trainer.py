@@ -345,6 +345,30 @@ def test_an_infinite_gradient_is_traced():
         train(make(), loss=own)
 
 
+def test_an_exploding_gradient_is_traced_to_the_last_step_it_comes_from():
+    layer, params, x = exploding(1e10)
+    params.assign({"0.b": np.zeros(2), "1.b": np.zeros(1)})
+
+    def own(pred, target):
+        gradient = np.zeros_like(pred)
+        gradient[1, 7] = 1000
+        return 0 * pred, gradient
+
+    with pytest.raises(NotFiniteError, match=r"the gradient of layer 1 \(RNN\) became inf at step 3 in row 1;"):
+        train(Data(0 * x, np.zeros((4, 8, 3))), layer, params, loss=own)
+
+
+def test_dropout_falls_on_the_same_places_when_a_batch_is_traced():
+    layer = Sequential(Dropout(0.5), Dense(2, 3))
+    x = np.full((4, 8, 2), 3e38, np.float32)  # doubled where it is not dropped
+    kept = np.random.default_rng(3).random(x.shape) >= 0.5
+    step = min(np.argwhere(kept)[:, 1])
+    row = min(row for row, t, _ in np.argwhere(kept) if t == step)
+    assert (step, row) != (0, 0)
+    with pytest.raises(NotFiniteError, match=rf"layer 0 \(Dropout\) gave inf at step {step} in row {row};"):
+        train(Data(x, np.zeros((4, 8, 3))), layer, draw(layer, dtype=np.float32))
+
+
 def test_a_step_that_overflows_is_taken_back():
     params = draw(dtype=np.float32)
     with pytest.raises(NotFiniteError, match=r"update 1: the step itself overflowed, with a learning rate of 1e\+300"):

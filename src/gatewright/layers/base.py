@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 
 from gatewright.arrays import Array
-from gatewright.errors import OptionError, ShapeError
+from gatewright.errors import ShapeError
 from gatewright.layers import dispatch
 from gatewright.layers.dispatch import Choice
 from gatewright.parameters import SHARED, Parameters, Scope
@@ -103,6 +103,11 @@ class Layer(ABC):
         return False
 
     @property
+    def gives_states(self) -> bool:
+        """Whether the output is a State of every step (return_state_sequence), which no other layer takes."""
+        return False
+
+    @property
     def chunk_problem(self) -> str | None:
         """Why the layer can't run a sequence chunk by chunk, or None if it can."""
         return next((child.chunk_problem for child in self.children.values() if child.chunk_problem), None)
@@ -143,24 +148,6 @@ class Layer(ABC):
         return bool(value != (default if name == "init" else plain[name]))
 
 
-def whole_number(option: str, value: Any, least: int = 1) -> None:
-    """Raises OptionError unless `value` is a whole number of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise OptionError(f"{option}: got {value!r}, wanted a whole number of at least {least}")
-
-
-def true_or_false(option: str, value: Any) -> None:
-    """Raises OptionError unless `value` is a bool."""
-    if not isinstance(value, bool | np.bool_):
-        raise OptionError(f"{option}: got {value!r}, wanted True or False")
-
-
-def fraction(option: str, value: Any) -> None:
-    """Raises OptionError unless `value` is a number in [0, 1)."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 <= value < 1:
-        raise OptionError(f"{option}: got {value!r}, wanted a number from 0 up to, not including, 1")
-
-
 def wants_sequences(shape: Shape, features: int) -> None:
     """Raises ShapeError unless `shape` is (B, T, features)."""
     if len(shape) != 3 or shape[2] != features:
@@ -169,7 +156,7 @@ def wants_sequences(shape: Shape, features: int) -> None:
 
 def in_scope(prefix: str, name: str) -> str:
     """The name that a parameter has one level up: prefixed, unless it is shared or there is no prefix."""
-    return name if not prefix or name.startswith(SHARED) else f"{prefix}.{name}"
+    return name if not prefix or name.startswith(SHARED) else f"{prefix}.{name}" if name else prefix
 
 
 def init_children(layer: Layer, rng: np.random.Generator, trainable: bool) -> Parameters:

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gatewright import checks
 from gatewright.arrays import Array
 from gatewright.errors import OptionError, one_of
-from gatewright.layers import base
 from gatewright.layers.base import Layer, Result, Rng, Shape, init_children
 from gatewright.layers.parallel import MERGES, d_merge, merge, merged_shape
 from gatewright.layers.recurrent import Recurrent
@@ -42,7 +42,7 @@ class Bidirectional(Layer):
         self, layer: Recurrent, merge: str = "concat", *, backward_layer: Recurrent | None = None, trainable: bool = True
     ) -> None:
         self._store({"layer": layer, "merge": merge, "backward_layer": backward_layer or layer, "trainable": trainable})
-        base.true_or_false("trainable", trainable)
+        checks.true_or_false("trainable", trainable)
         if merge not in MERGES:
             raise one_of("merge", merge, MERGES)
         for name, inner in self.children.items():

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from gatewright import checks
 from gatewright.arrays import Array
 from gatewright.errors import OptionError, ShapeError
-from gatewright.layers import base
 from gatewright.layers.base import Layer, Result, Rng, Shape, Step, init_children, zero_dead
 from gatewright.parameters import SHARED, Parameters, Scope
 from gatewright.steps import Steps, live_or_none
@@ -48,7 +48,7 @@ class Sequential(Layer):
             layers = tuple(layers[0])
         object.__setattr__(self, "layers", layers)
         object.__setattr__(self, "trainable", trainable)
-        base.true_or_false("trainable", trainable)
+        checks.true_or_false("trainable", trainable)
         if not layers:
             raise OptionError("Sequential: got no layers, wanted at least one")
         for index, layer in enumerate(self.layers):
@@ -56,7 +56,7 @@ class Sequential(Layer):
             late = [type(inner).__name__ for inner in leaves(layer) if type(inner).__name__ in ("Masking", "Embedding")]
             if index and late:
                 raise OptionError(f"{late[0]} reads the network's own input: put it first, not at {index}")
-            if index < len(layers) - 1 and getattr(layer, "return_state_sequence", False):
+            if index < len(layers) - 1 and layer.gives_states:
                 raise OptionError(f"layer {index} gives states (return_state_sequence=True): no layer takes them; put it last")
         check_shared(self)
         self._check_shapes()
@@ -149,6 +149,10 @@ class Sequential(Layer):
         return steps
 
     @property
+    def gives_states(self) -> bool:
+        return self.layers[-1].gives_states
+
+    @property
     def features_in(self) -> int | None:
         return next((layer.features_in for layer in self.layers if layer.features_in or layer.takes_indices), None)
 
@@ -158,16 +162,40 @@ class Sequential(Layer):
 
 
 @dataclass(frozen=True, init=False, repr=False)
-class Residual(Layer):
-    """y = x + layer(x), of one shape (He et al. 2016); the state is the layer's."""
+class Wrapper(Layer):
+    """A layer around one other, whose state, steps and input are that one's."""
 
     layer: Layer
+
+    def state_shape(self, batch: int) -> Any:
+        return self.layer.state_shape(batch)
+
+    def steps_in(self, x: Array, steps: Steps | None) -> Steps | None:
+        return self.layer.steps_in(x, steps)
+
+    def steps_out(self, x: Array, steps: Steps | None) -> Steps | None:
+        return self.layer.steps_out(x, steps)
+
+    @property
+    def features_in(self) -> int | None:
+        return self.layer.features_in
+
+    @property
+    def takes_indices(self) -> bool:
+        return self.layer.takes_indices
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Residual(Wrapper):
+    """y = x + layer(x), of one shape (He et al. 2016); the state is the layer's."""
 
     def __init__(self, layer: Layer) -> None:
         check_inner("Residual", layer)
         object.__setattr__(self, "layer", layer)
         if layer.takes_indices:
             raise OptionError(f"Residual: indices can't be added to what {type(layer).__name__} makes of them")
+        if layer.gives_states:
+            raise OptionError("Residual: the layer gives states (return_state_sequence=True), which can't be added to x")
         if any(getattr(inner, "go_backwards", False) for inner in leaves(layer)):
             raise OptionError("Residual: go_backwards gives outputs in another order than x, so they can't be added")
         if layer.features_in:
@@ -204,28 +232,14 @@ class Residual(Layer):
             raise ShapeError(f"Residual adds the layer's output to x: got {out} for x of shape {shape}, wanted the same")
         return out
 
-    def state_shape(self, batch: int) -> Any:
-        return self.layer.state_shape(batch)
-
-    def steps_in(self, x: Array, steps: Steps | None) -> Steps | None:
-        return self.layer.steps_in(x, steps)
-
-    def steps_out(self, x: Array, steps: Steps | None) -> Steps | None:
-        return self.layer.steps_out(x, steps)
-
-    @property
-    def features_in(self) -> int | None:
-        return self.layer.features_in
-
 
 @dataclass(frozen=True, init=False, repr=False)
-class Shared(Layer):
+class Shared(Wrapper):
     """A layer whose parameters are kept once under `shared.<name>.…`, wherever in the network it is used.
 
     Every gw.Shared of one name must hold the same layer. The state is the layer's, one for every place.
     """
 
-    layer: Layer
     name: str
 
     def __init__(self, layer: Layer, name: str) -> None:
@@ -238,6 +252,10 @@ class Shared(Layer):
     @property
     def children(self) -> Mapping[str, Layer]:
         return {SHARED + self.name: self.layer}
+
+    @property
+    def gives_states(self) -> bool:
+        return self.layer.gives_states
 
     def init(self, rng: np.random.Generator) -> Parameters:
         """The layer's parameters, named `shared.<name>.…`."""
@@ -260,20 +278,3 @@ class Shared(Layer):
 
     def shape_out(self, shape: Shape) -> Shape:
         return self.layer.shape_out(shape)
-
-    def state_shape(self, batch: int) -> Any:
-        return self.layer.state_shape(batch)
-
-    def steps_in(self, x: Array, steps: Steps | None) -> Steps | None:
-        return self.layer.steps_in(x, steps)
-
-    def steps_out(self, x: Array, steps: Steps | None) -> Steps | None:
-        return self.layer.steps_out(x, steps)
-
-    @property
-    def features_in(self) -> int | None:
-        return self.layer.features_in
-
-    @property
-    def takes_indices(self) -> bool:
-        return self.layer.takes_indices

@@ -6,11 +6,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gatewright import cells, initializers
+from gatewright import cells, checks, initializers
 from gatewright.activations import Activation, ActivationLike
 from gatewright.arrays import Array
 from gatewright.errors import OptionError
-from gatewright.layers import base
 from gatewright.layers.base import Shape
 from gatewright.layers.recurrent import Recurrent
 
@@ -27,7 +26,8 @@ class RNN(Recurrent):
     return_state_sequence: the output is a State instead, every layer's and direction's h (and c) of every step, joined on
         the last axis: (B, T, num_layers * directions * hidden_size).
     go_backwards: run from the end; outputs stand in the order of processing, the live steps first.
-    masked_output: "zero", or "repeat" for Keras' rule that a dead step repeats the last live output.
+    masked_output: "zero", or "repeat" for Keras' rule that a dead step repeats the last live output of its call (zero before
+        the first). A layer behind this one does not read dead steps, so that only a network's last layer shows it.
     activation: a name, None (linear) or a gw.Activation.
     bias: False leaves the bias out.
     learn_initial_state: the state from which sequences begin is trained (it begins at zero).
@@ -81,7 +81,7 @@ class Gated(Recurrent):
         if self.initialization == "chrono":
             if self.chrono_steps is None:
                 object.__setattr__(self, "chrono_steps", 100)
-            base.whole_number("chrono_steps", self.chrono_steps, 2)
+            checks.whole_number("chrono_steps", self.chrono_steps, 2)
         elif self.chrono_steps is not None:
             raise OptionError("chrono_steps belongs to init='chrono'; leave it out")
 
@@ -138,7 +138,7 @@ class LSTM(Gated):
             b[H : 2 * H] = initializers.chrono(rng, self.chrono_steps, H)
             b[:H] = -b[H : 2 * H]
         elif self.forget_bias is not None:
-            b[H : 2 * H] += self.forget_bias
+            b[H : 2 * H] = self.forget_bias
 
     @property
     def options(self) -> Any:
@@ -183,7 +183,7 @@ class GRU(Gated):
     ) -> None:
         self._store(locals())
         self._check()
-        base.true_or_false("reset_after", reset_after)
+        checks.true_or_false("reset_after", reset_after)
 
     def _bias_shapes(self) -> dict[str, Shape]:
         H = self.hidden_size

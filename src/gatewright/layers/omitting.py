@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from gatewright import checks
 from gatewright.arrays import Array
 from gatewright.errors import OptionError, ShapeError
-from gatewright.layers import base, dispatch
+from gatewright.layers import dispatch
 from gatewright.layers.base import Layer, Result, Rng, Shape, Step, live_steps, zero_dead
 from gatewright.layers.dispatch import Choice
 from gatewright.parameters import Parameters, Scope
@@ -26,7 +27,7 @@ class Dropout(Layer):
 
     def __init__(self, rate: float) -> None:
         self._store(locals())
-        base.fraction("rate", rate)
+        checks.fraction("rate", rate)
 
     def init(self, rng: np.random.Generator) -> Parameters:
         """No parameters."""

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from gatewright import checks
 from gatewright.arrays import Array
 from gatewright.errors import OptionError, ShapeError, one_of
-from gatewright.layers import base
 from gatewright.layers.base import Layer, Result, Rng, Shape, init_children, zero_dead
 from gatewright.layers.containers import check_inner, check_shared, leaves
 from gatewright.parameters import Parameters, Scope
@@ -56,14 +56,14 @@ class Parallel(Layer):
 
     def __init__(self, layers: Iterable[Layer], merge: str = "concat", *, trainable: bool = True) -> None:
         self._store({"layers": tuple(layers), "merge": merge, "trainable": trainable})
-        base.true_or_false("trainable", trainable)
+        checks.true_or_false("trainable", trainable)
         if merge not in MERGES:
             raise one_of("merge", merge, MERGES)
         if not self.layers:
             raise OptionError("Parallel: got no layers, wanted at least one")
         for index, layer in enumerate(self.layers):
             check_inner(f"Parallel: layer {index}", layer)
-            if getattr(layer, "return_state_sequence", False):
+            if layer.gives_states:
                 raise OptionError(f"layer {index} gives states (return_state_sequence=True), which can't be merged")
         if len({layer.takes_indices for layer in self.layers}) > 1:
             raise OptionError("Parallel: some layers take indices and some take numbers; all see the same x")

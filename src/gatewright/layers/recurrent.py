@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from gatewright import activations, initializers
+from gatewright import activations, checks, initializers
 from gatewright.activations import Activation
 from gatewright.arrays import Array
 from gatewright.errors import OptionError, one_of
@@ -67,11 +67,11 @@ class Recurrent(Layer):
     def _check(self) -> None:
         """Normalises the fields and raises OptionError for values that can't be."""
         for name, least in (("input_size", 1), ("hidden_size", 1), ("num_layers", 1)):
-            base.whole_number(name, getattr(self, name), least)
+            checks.whole_number(name, getattr(self, name), least)
         for name in ("bidirectional", "return_sequences", "return_state_sequence", "go_backwards", "bias",
                      "learn_initial_state", "trainable"):  # fmt: skip
-            base.true_or_false(name, getattr(self, name))
-        base.fraction("dropout", self.dropout)
+            checks.true_or_false(name, getattr(self, name))
+        checks.fraction("dropout", self.dropout)
         for name in ("activation", "recurrent_activation"):
             if hasattr(self, name):
                 object.__setattr__(self, name, activations.get(getattr(self, name)))
@@ -168,6 +168,10 @@ class Recurrent(Layer):
     @property
     def features_in(self) -> int | None:
         return self.input_size
+
+    @property
+    def gives_states(self) -> bool:
+        return self.return_state_sequence
 
     @property
     def chunk_problem(self) -> str | None:

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from gatewright import activations, initializers
+from gatewright import activations, checks, initializers
 from gatewright.activations import Activation, ActivationLike
 from gatewright.arrays import Array, contiguous, rows
 from gatewright.errors import OptionError, ShapeError, one_of
-from gatewright.layers import base, dispatch
+from gatewright.layers import dispatch
 from gatewright.layers.base import Layer, Result, Rng, Shape, Step, live_steps
 from gatewright.layers.dispatch import Ask, Choice
 from gatewright.parameters import Parameters, Scope
@@ -57,10 +57,10 @@ class Dense(Layer):
     ) -> None:
         self._store(locals())
         object.__setattr__(self, "activation", activations.get(activation))
-        base.whole_number("input_size", input_size)
-        base.whole_number("output_size", output_size)
-        base.true_or_false("bias", bias)
-        base.true_or_false("trainable", trainable)
+        checks.whole_number("input_size", input_size)
+        checks.whole_number("output_size", output_size)
+        checks.true_or_false("bias", bias)
+        checks.true_or_false("trainable", trainable)
         if init not in ("keras", "pytorch"):
             raise one_of("init", init, ("keras", "pytorch"))
         for name, default in (("kernel_initializer", "glorot_uniform"), ("bias_initializer", "zeros")):
@@ -194,10 +194,10 @@ class Embedding(Layer):
         trainable: bool = True,
     ) -> None:
         self._store(locals())
-        base.whole_number("count", count)
-        base.whole_number("size", size)
-        base.true_or_false("mask_zero", mask_zero)
-        base.true_or_false("trainable", trainable)
+        checks.whole_number("count", count)
+        checks.whole_number("size", size)
+        checks.true_or_false("mask_zero", mask_zero)
+        checks.true_or_false("trainable", trainable)
         initializers.initializer("embeddings_initializer", embeddings_initializer)
 
     def shapes(self) -> dict[str, Shape]:
@@ -259,8 +259,8 @@ class LayerNorm(Layer):
 
     def __init__(self, size: int, *, epsilon: float = 1e-5, trainable: bool = True) -> None:
         self._store(locals())
-        base.whole_number("size", size)
-        base.true_or_false("trainable", trainable)
+        checks.whole_number("size", size)
+        checks.true_or_false("trainable", trainable)
         if not epsilon > 0:
             raise OptionError(f"epsilon: got {epsilon!r}, wanted a number above 0")
 

@@ -1,5 +1,6 @@
 """Layers as JSON values and back: the architecture in a model file. Only layers on the list are built."""
 
+import math
 from typing import Any
 
 from gatewright.activations import Activation
@@ -18,6 +19,7 @@ _KINDS = (
     *(Sequential, Residual, Parallel, Shared),
 )
 KNOWN: dict[str, type[Layer]] = {kind.__name__: kind for kind in _KINDS}
+NOT_FINITE = {name: float(name) for name in ("nan", "inf", "-inf")}
 
 
 def to_json(value: Any) -> Any:
@@ -30,7 +32,8 @@ def to_json(value: Any) -> Any:
         return {"activation": value.name, "alpha": value.alpha, "beta": value.beta}
     if isinstance(value, tuple | list):
         return [to_json(item) for item in value]
-    return value.item() if hasattr(value, "item") else value
+    value = value.item() if hasattr(value, "item") else value
+    return {"number": str(value)} if isinstance(value, float) and not math.isfinite(value) else value  # JSON has no NaN
 
 
 def from_json(value: Any) -> Any:
@@ -40,7 +43,7 @@ def from_json(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     if "type" not in value:
-        return _activation(value)
+        return NOT_FINITE[value["number"]] if value.get("number") in tuple(NOT_FINITE) else _activation(value)
     kind = KNOWN.get(str(value["type"]))
     if kind is None:
         raise FormatError(f"layer {value['type']!r} is unknown; known: {', '.join(KNOWN)}")

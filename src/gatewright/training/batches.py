@@ -118,7 +118,8 @@ def _typed(loss: Loss, y: Array, dtype: Any) -> Array:
         return y
     if y.dtype.kind not in "fiub":
         raise DataError(f"y: got {y.dtype}, wanted numbers")
-    return y if isinstance(loss, Own) and y.dtype.kind != "f" else y.astype(dtype, copy=False)
+    with np.errstate(over="ignore"):  # what has no place in float32 becomes infinity, and is refused
+        return y if isinstance(loss, Own) and y.dtype.kind != "f" else y.astype(dtype, copy=False)
 
 
 def _sample_weight(weight: Any, lead: tuple[int, ...]) -> Array:
@@ -156,8 +157,7 @@ def weigh(loss: Loss, output: Array, batch: Batch, total: float) -> tuple[Any, A
     values, doutput = loss(output, batch.y)
     if batch.weight is None:
         scale = 1 / (total * (values.size / math.prod(batch.lead)))
-        doutput *= scale
-        return values.sum(dtype=np.result_type(values, float)) * scale, doutput
+        return values.sum(dtype=np.result_type(values, float)) * scale, doutput * scale
     weight = batch.weight / (total * (values.size / batch.weight.size))
     w = spread(weight, values.ndim)
     value = (np.where(w > 0, values, 0) * w).sum()

@@ -15,11 +15,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from gatewright.checks import not_negative, whole_number
 from gatewright.errors import OptionError
 from gatewright.files import write_bytes
-from gatewright.layers.base import whole_number
 from gatewright.parameters import Parameters
-from gatewright.training.checks import not_negative
 from gatewright.training.schedules import monitored, rises
 
 
@@ -49,6 +48,9 @@ class History:
         """The number of the epoch with the least val_loss (or loss), from 1; None before the first."""
         values = self.history.get(self.monitor)
         return int(np.argmin(values)) + 1 if values else None
+
+    def __getitem__(self, name: str) -> list[float]:
+        return list(self.history[name])
 
     def __getattr__(self, name: str) -> list[float]:
         try:
@@ -168,7 +170,7 @@ class EarlyStopping(Callback):
             return
         self.waited += 1
         if self.waited >= self.patience:
-            info.stop(f"{key} did not improve in {self.waited} epochs; best was epoch {self.best_epoch}")
+            info.stop(f"{key} was best in epoch {self.best_epoch} and has not improved in {self.waited} since")
 
     def on_fit_end(self, info: Info) -> None:
         if self.best_weights is not None:

@@ -14,9 +14,9 @@ import numpy as np
 
 from gatewright import files
 from gatewright.arrays import Array
+from gatewright.checks import whole_number
 from gatewright.errors import FormatError, OptionError
 from gatewright.layers import Layer
-from gatewright.layers.base import whole_number
 from gatewright.parameters import Parameters
 from gatewright.steps import Steps
 from gatewright.training.batches import Data
@@ -99,7 +99,7 @@ def machine() -> dict[str, str]:
 
 def _blas() -> dict[str, str]:
     try:
-        import threadpoolctl  # type: ignore[import-untyped]
+        import threadpoolctl
     except ImportError:
         built = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
         return {

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gatewright.arrays import Array
+from gatewright.checks import whole_number
 from gatewright.layers import Layer
 from gatewright.parameters import Parameters
 from gatewright.training import metrics
@@ -15,6 +16,8 @@ from gatewright.training.batches import Batch, ClassWeight, Data, Window, prepar
 from gatewright.training.losses import LossLike
 from gatewright.training.metrics import Metric, MetricLike
 from gatewright.training.objective import Objective, objective
+
+EVALUATION_ROWS = 256  # enough for BLAS, little memory
 
 
 class Run(NamedTuple):
@@ -144,9 +147,10 @@ def evaluate(
     data: Data,
     loss: LossLike,
     watched: Iterable[MetricLike] = (),
-    batch_size: int | None = None,
+    batch_size: int = EVALUATION_ROWS,
     kernel: str = "auto",
 ) -> dict[str, float]:
-    """{"loss": …, metric: …} over all of `data`, in batches of `batch_size` rows (default 256)."""
+    """{"loss": …, metric: …} over all of `data`, in batches of `batch_size` rows."""
+    whole_number("batch_size", batch_size)
     goal, batch = _prepared(layer, params, data, loss, None)
-    return Scorer(goal, metrics.resolve(watched, goal), batch_size or 256, kernel).score(params, batch)
+    return Scorer(goal, metrics.resolve(watched, goal), batch_size, kernel).score(params, batch)

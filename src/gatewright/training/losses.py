@@ -14,9 +14,8 @@ import numpy as np
 
 from gatewright.activations import Activation
 from gatewright.arrays import Array, rows
+from gatewright.checks import fraction, is_number, positive
 from gatewright.errors import OptionError, ShapeError, one_of
-from gatewright.layers.base import fraction
-from gatewright.training.checks import is_number, positive
 
 Shape: TypeAlias = tuple[int, ...]
 
@@ -224,7 +223,7 @@ class Own(Loss):
         if dpred.shape != pred.shape or values.shape[: len(lead)] != lead or values.ndim > pred.ndim:
             got = f"values {values.shape} and gradient {dpred.shape}"
             raise ShapeError(f"loss {self}: got {got} for a prediction {pred.shape}; wanted values {lead} or (*{lead}, N)")
-        return values, dpred.astype(pred.dtype)  # a copy: the trainer scales it in place
+        return values, dpred.astype(pred.dtype, copy=False)
 
     def __repr__(self) -> str:
         return str(getattr(self.function, "__qualname__", type(self.function).__qualname__))

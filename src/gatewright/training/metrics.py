@@ -16,9 +16,10 @@ from gatewright.training.objective import Objective
 class Metric(NamedTuple):
     """A function (pred, target, weight) -> float, and what is done with its mean over all batches.
 
-    `weight` is (B,) or (B, T), zero at dead steps; `pred` is what `predict` gives and `target` as y was given, zero where
-    the weight is. Batches are joined by the mean of their values, weighted with the sum of each batch's weights: exact for
-    every weighted mean and, with `finish`, for every function of one (the root of the mean squared error).
+    `weight` is (B,) or (B, T), sample and class weights together, zero at dead steps; `pred` is what `predict` gives and
+    `target` as y was given, zero where the weight is. Batches are joined by the mean of their values, weighted with the sum
+    of each batch's weights: exact for every weighted mean and, with `finish`, for every function of one (the root of the
+    mean squared error).
     """
 
     name: str

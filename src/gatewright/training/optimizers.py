@@ -12,10 +12,9 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from gatewright.arrays import Array
+from gatewright.checks import fraction, not_negative
 from gatewright.errors import OptionError, one_of
-from gatewright.layers.base import fraction
 from gatewright.parameters import Parameters
-from gatewright.training.checks import not_negative
 
 Groups: TypeAlias = Mapping[str, Mapping[str, float]]
 

@@ -5,12 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from gatewright.checks import positive, true_or_false, whole_number
 from gatewright.errors import OptionError
-from gatewright.layers.base import true_or_false, whole_number
 from gatewright.training.batches import ClassWeight, Data
 from gatewright.training.callbacks import Callback, CallbackLike
 from gatewright.training.checkpoint import told
-from gatewright.training.checks import positive
 from gatewright.training.losses import LossLike
 from gatewright.training.metrics import MetricLike
 from gatewright.training.optimizers import Optimizer

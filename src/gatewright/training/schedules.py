@@ -11,9 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
+from gatewright.checks import fraction, not_negative, positive, whole_number
 from gatewright.errors import OptionError, one_of
-from gatewright.layers.base import fraction, whole_number
-from gatewright.training.checks import not_negative, positive
 
 
 class Clock(NamedTuple):

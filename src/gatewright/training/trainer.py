@@ -3,6 +3,7 @@
 import math
 import sys
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, NoReturn
 
 import numpy as np
@@ -16,15 +17,23 @@ from gatewright.training import callbacks, checkpoint, metrics, optimizers, sche
 from gatewright.training.batches import Batch, Data, Window, prepare, windows
 from gatewright.training.callbacks import History, Info
 from gatewright.training.finite import all_finite, trace
-from gatewright.training.gradients import Learned, Run, Scorer, Tally, evaluate, learn, loss_and_gradients, loss_value
+from gatewright.training.gradients import (
+    EVALUATION_ROWS,
+    Learned,
+    Run,
+    Scorer,
+    Tally,
+    evaluate,
+    learn,
+    loss_and_gradients,
+    loss_value,
+)
 from gatewright.training.objective import objective
 from gatewright.training.options import FitOptions
 from gatewright.training.progress import Progress
 from gatewright.training.schedules import Clock
 
 __all__ = ["Data", "FitOptions", "History", "evaluate", "fit", "loss_and_gradients", "loss_value"]
-
-EVALUATION_ROWS = 256  # rows of the validation data at once, at least
 
 
 @dataclass
@@ -81,7 +90,7 @@ class _Training:
         keys += [f"val_{key}" for key in keys] if self.validation else []
         self.history = History({key: [] for key in [*keys, "learning_rate"]})
         self.info = Info(params, self.history, options.epochs)
-        self.setup = checkpoint.setup(layer, params, (data, options.validation)) | options.told()
+        self.setup = checkpoint.setup(layer, params, (data, options.validation)) | options.told() if self.checkpoint else {}
         self._check()
 
     def _check(self) -> None:
@@ -156,9 +165,9 @@ class _Training:
     def _validate(self) -> dict[str, float]:
         if self.validation is None:
             return {}
-        rows = max(self.options.batch_size, EVALUATION_ROWS)
+        scorer = Scorer(self.run.goal, self.watched, max(self.options.batch_size, EVALUATION_ROWS), self.options.kernel)
         with np.errstate(all="ignore"):
-            scores = Scorer(self.run.goal, self.watched, rows, self.options.kernel).score(self.params, self.validation)
+            scores = scorer.score(self.params, self.validation)
             if not math.isfinite(scores["loss"]):
                 what, row = trace(self.run._replace(training=False), self.validation, None, 1.0, 0)
                 self._fail(f"in the validation data {what}", row)
@@ -231,14 +240,14 @@ class _Training:
 
     def interrupted(self) -> str:
         """Brings the best parameters back, and says which they are and where."""
-        at, where = self.at, "the model has"
+        at = self.at
         if at.best_weights is None:
-            said = f"interrupted: no epoch was finished, {where} the weights after {self.info.update} updates"
+            said = f"interrupted: no epoch was finished, the model has the weights after {self.info.update} updates"
         else:
             with self.params.edit() as flat:
                 flat[:] = at.best_weights
             best = f"epoch {at.best_epoch} ({self.history.monitor} {at.best:.6g})"
-            said = f"interrupted: {where} the best weights so far, those of {best}"
+            said = f"interrupted: the model has the best weights so far, those of {best}"
         if self.checkpoint and self.checkpoint.path.exists():
             said += f"; {self.checkpoint.path} is what resume=True goes on from"
         return said
@@ -276,9 +285,8 @@ class _Training:
             best, kept["best_epoch"], tensors.get("best_weights"), kept["updates"],
         )  # fmt: skip
         if self.options.stateful and kept["row"]:
-            carried = iter([array for name, array in tensors.items() if name.startswith("carried.")])
-            shapes = self.run.goal.layer.state_shape(self.options.batch_size)
-            self.at.carried = tree_fill(shapes, lambda shape: next(carried))
+            shapes, number = self.run.goal.layer.state_shape(self.options.batch_size), count()
+            self.at.carried = tree_fill(shapes, lambda shape: tensors[f"carried.{next(number)}"])
         with self.params.edit() as flat:
             flat[:] = tensors["parameters"]
         self.memory.count = kept["updates"]

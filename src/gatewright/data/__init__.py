@@ -1,0 +1,1 @@
+"""Series: the one in the package, and those in CSV files."""

@@ -1,0 +1,114 @@
+"""CSV files as people have them: commas, semicolons or tabs, decimal commas, a BOM, UTF-8, UTF-16 or Latin-1."""
+
+import csv
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gatewright.arrays import Array
+from gatewright.errors import DataError, MissingFileError
+
+MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "?", "."})
+DELIMITERS = (",", "|", "\t", ";")  # where two of them fit, the later one is meant
+SAMPLE = 30  # lines by which the delimiter is told
+
+_POINT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d*)(,\d+)?([eE][+-]?\d+)?")
+
+
+@dataclass(frozen=True)
+class Table:
+    """The cells of a CSV file, all of them text."""
+
+    path: Path
+    names: tuple[str, ...]  # of the columns
+    rows: tuple[tuple[str, ...], ...]
+    lines: tuple[int, ...]  # where in the file each row ends, from 1
+    delimiter: str
+
+    def texts(self, name: str) -> list[str]:
+        """The cells of a column. Raises DataError, listing the columns, where there is none of that name, or two."""
+        count = self.names.count(name)
+        if count != 1:
+            said = f"has {count} columns {name!r}" if count else f"has no column {name!r}"
+            raise DataError(f"{self.path} {said}; its columns: {', '.join(self.names)}")
+        at = self.names.index(name)
+        return [row[at] for row in self.rows]
+
+    def numbers(self, name: str) -> Array:
+        """A column as float64 `(T,)`, NaN where a cell is empty or says NA. Raises DataError, with the line, for text."""
+        texts = [text.strip().replace("\N{MINUS SIGN}", "-") for text in self.texts(name)]
+        # Beside commas that separate columns, a comma inside a number is no decimal comma.
+        comma = self.delimiter != "," and any("," in text for text in texts)
+        values = np.full(len(texts), np.nan)
+        for i, text in enumerate(texts):
+            if text.lower() in MISSING:
+                continue
+            if not (_COMMA if comma else _POINT).fullmatch(text):
+                wanted = "a number with a decimal comma" if comma else "a number"
+                raise DataError(f"{self.path}, line {self.lines[i]}: {text!r} in column {name!r}; wanted {wanted}, or nothing")
+            values[i] = float(text.replace(".", "").replace(",", ".") if comma else text)
+            if not np.isfinite(values[i]):
+                raise DataError(f"{self.path}, line {self.lines[i]}: {text!r} in column {name!r} is too large a number")
+        return values
+
+
+def read_table(path: Any) -> Table:
+    """The table in a CSV file with a header line.
+
+    Raises MissingFileError, or DataError for a file that is empty, no text, has no rows, or rows of unequal length.
+    """
+    path = Path(path)
+    text = _decode(path)
+    delimiter = _delimiter(text)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        found = [(tuple(cell.strip() for cell in row), reader.line_num) for row in reader]
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num}: can't be read as CSV ({error})") from None
+    while found and not any(found[-1][0]):  # blank lines at the end say nothing
+        found.pop()
+    if not found:
+        raise DataError(f"{path} is empty; wanted a header line and one row a time step")
+    (names, _), *found = found
+    if not found:
+        raise DataError(f"{path} has a header line but no rows: {', '.join(names)}")
+    # In a file with one column a blank line is a missing value, so that time goes on.
+    rows = [(row or ("",) if len(names) == 1 else row, line) for row, line in found]
+    for row, line in rows:
+        if len(row) != len(names):
+            raise DataError(f"{path}, line {line}: {len(row)} cells, wanted {len(names)} as in the header")
+    return Table(path, names, tuple(row for row, _ in rows), tuple(line for _, line in rows), delimiter)
+
+
+def _decode(path: Path) -> str:
+    """The text of a file: UTF-16 if its first two bytes say so, else UTF-8 with or without a BOM, else Latin-1."""
+    if path.is_dir():
+        raise MissingFileError(f"{path} is a folder; wanted a CSV file")
+    if not path.is_file():
+        raise MissingFileError(f"{path}: there is no such file")
+    content = path.read_bytes()
+    try:
+        text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")
+    if "\0" in text:
+        raise DataError(f"{path} is no text file; wanted CSV")
+    return text
+
+
+def _delimiter(text: str) -> str:
+    """The delimiter that stands in the header line and gives most rows as many cells as the header."""
+    lines = text.splitlines()[:SAMPLE]
+
+    def fit(delimiter: str) -> tuple[float, int]:
+        widths = [len(row) for row in csv.reader(lines, delimiter=delimiter)]
+        equal = sum(width == widths[0] for width in widths) / len(widths) if widths else 0.0
+        return (equal, widths[0]) if widths and widths[0] > 1 else (0.0, 0)
+
+    best, found = max(((fit(delimiter), at) for at, delimiter in enumerate(DELIMITERS)))
+    return DELIMITERS[found] if best[1] else ";"  # one column: any delimiter that is no decimal comma

@@ -1,0 +1,170 @@
+"""The forecaster: scalers, a committee of networks and intervals in one value that can be saved."""
+
+import dataclasses
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gatewright import files, model
+from gatewright.arrays import Array
+from gatewright.errors import DataError, FormatError, GatewrightError, ShapeError
+from gatewright.forecasting import committee, windows
+from gatewright.forecasting.committee import Committee, Task, Watch
+from gatewright.forecasting.scaling import Scaler
+from gatewright.forecasting.settings import Settings
+from gatewright.model import Model
+
+LEVEL = 0.9  # what share of the future the intervals are to hold
+KIND = "forecaster"
+
+
+class Forecasts(NamedTuple):
+    """What is to come after some rows of a series, in the target's units; all (N, H)."""
+
+    mean: Array
+    lower: Array  # with `upper` an interval that is to hold LEVEL of the future
+    upper: Array
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SeriesForecaster:
+    """Forecasts a target 1 … H steps ahead from its past and that of other columns; `fit` makes one, `load` reads one."""
+
+    settings: Settings
+    names: tuple[str, ...]  # (C) of the columns: the target, then the inputs
+    scalers: tuple[Scaler, ...]  # (C)
+    units: Array  # (O,) of the outputs
+    trending: Array  # (C,) bool: which columns have a trend
+    gaps: Array  # (C,) bool: which columns had gaps in training
+    spread: Array  # (2, H) what the interval adds to the scaled forecast, below and above
+    members: tuple[Model, ...]
+    date: str | None = None  # the column of dates in the file that it was trained on
+
+    def forecasts(self, values: Array, rows: Array | None = None) -> Forecasts:
+        """The forecasts made at the given rows (N,) of `values` (T, C), in the columns' units, NaN where missing.
+
+        rows: all of them if None. Raises ShapeError or DataError for values that don't fit.
+        """
+        if values.ndim != 2 or values.shape[1] != len(self.names):
+            raise ShapeError(f"values: got shape {values.shape}, wanted (T, {len(self.names)}): {', '.join(self.names)}")
+        for column, (name, scaler) in enumerate(zip(self.names, self.scalers, strict=True)):
+            scaler.check(values[:, column], name)
+        z = np.column_stack([scaler.forward(values[:, k]) for k, scaler in enumerate(self.scalers)])
+        rows = np.arange(len(z)) if rows is None else np.asarray(rows)
+        mean = np.mean([self._member(member, z, rows) for member in self.members], axis=0)
+        target = self.scalers[0]
+        return Forecasts(*(target.inverse(mean + shift) for shift in (0.0, self.spread[0], self.spread[1])))
+
+    def _member(self, member: Model, z: Array, rows: Array) -> Array:
+        """(N, H): one member's scaled forecasts."""
+        horizon, view = self.settings.horizon, _view(self.settings, self.units, self.trending, self.gaps)
+        filled = windows.settle(z, view, lambda x: committee.at_last(member, x))
+        x = windows.inputs(filled, np.isnan(z), view)
+        outputs = [
+            committee.at_last(member, windows.windows(x, part, view.length))
+            for part in np.array_split(rows, max(1, math.ceil(len(rows) / committee.PREDICT)))
+        ]
+        ahead: Array = filled[rows, :1] + np.concatenate(outputs)[:, :horizon] * self.units[:horizon]
+        return ahead
+
+    def save(self, path: Any) -> None:
+        """Writes everything into one safetensors file: the networks as `memberK.…`, the rest as JSON in its metadata."""
+        tensors = {f"member{k}.{name}": a for k, m in enumerate(self.members) for name, a in m.parameters.items()}
+        files.save(path, tensors, {
+            "kind": KIND, "settings": dataclasses.asdict(self.settings), "columns": list(self.names), "date": self.date,
+            "scalers": [dataclasses.asdict(scaler) for scaler in self.scalers], "units": self.units.tolist(),
+            "trending": self.trending.tolist(), "gaps": self.gaps.tolist(), "spread": self.spread.tolist(),
+            "members": len(self.members),
+            **self.members[0].describe(),
+        })  # fmt: skip
+
+
+def fit(
+    values: Array, names: tuple[str, ...], settings: Settings, watch: Watch = lambda *_: False
+) -> tuple[SeriesForecaster, Committee]:
+    """A forecaster trained on `values` (T, C), NaN where missing, with the committee's own account of its training.
+
+    names: (C,) of the columns, the target first. watch: called after every epoch with (member, epoch, loss), both counted
+    from 1; True ends the training with what there is by then. Raises DataError for a series that is too short or constant.
+    """
+    scalers, task = prepare(values, names, settings)
+    learned = committee.train(task, watch)
+    return assemble(names, scalers, task, learned), learned
+
+
+def prepare(values: Array, names: tuple[str, ...], settings: Settings) -> tuple[tuple[Scaler, ...], Task]:
+    """The scalers of the columns and what a committee is to learn; see `fit`."""
+    least = settings.window + settings.horizon + 1
+    if len(values) < least:
+        raise DataError(
+            f"{len(values)} rows to train on; a window of {settings.window} with horizon {settings.horizon} wants at least "
+            f"{least}: make the window shorter, or give more rows"
+        )
+    target = values[:, 0]
+    if np.isnan(target).all() or np.nanmin(target) == np.nanmax(target):
+        raise DataError(f"column {names[0]!r} never changes in the rows to train on: there is nothing to learn")
+    kinds = [settings.scale] + ["none" if settings.scale == "none" else "standard"] * (len(names) - 1)
+    scalers = tuple(Scaler.fit(kind, values[:, k], names[k]) for k, kind in enumerate(kinds))
+    z = np.column_stack([scaler.forward(values[:, k]) for k, scaler in enumerate(scalers)])
+    units = windows.units(z, settings.horizon)
+    return scalers, Task(z, units, _view(settings, units, windows.trends(z), np.isnan(z).any(axis=0)), settings)
+
+
+def _view(settings: Settings, units: Array, trending: Array, gaps: Array) -> windows.View:
+    return windows.View(settings.window, np.concatenate([units[:1], units[settings.horizon :]]), trending, gaps)
+
+
+def assemble(names: tuple[str, ...], scalers: tuple[Scaler, ...], task: Task, learned: Committee) -> SeriesForecaster:
+    """The forecaster that a committee makes."""
+    spread = _spread(learned.residuals) * task.units[: task.settings.horizon]
+    view = task.view
+    return SeriesForecaster(task.settings, names, scalers, task.units, view.trending, view.gaps, spread, learned.models)
+
+
+def _spread(residuals: Array) -> Array:
+    """(2, H): the quantiles of the residuals (N, H) between which LEVEL of N + 1 of them are to lie, the next one included."""
+    bounds = np.zeros((2, residuals.shape[1]))
+    for h in range(residuals.shape[1]):
+        ordered = np.sort(residuals[~np.isnan(residuals[:, h]), h])
+        count = len(ordered)
+        if count:
+            low = max(math.floor((count + 1) * (1 - LEVEL) / 2 + 1e-9) - 1, 0)  # 0.05 is not quite (1 - 0.9) / 2
+            bounds[:, h] = ordered[low], ordered[count - 1 - low]
+    return bounds
+
+
+def load(path: Any) -> SeriesForecaster:
+    """The forecaster in a file that `save` wrote.
+
+    Raises MissingFileError, or FormatError for a file that is truncated, foreign, or a model without scaler and window.
+    """
+    tensors, description = files.load(path)
+    if description.get("kind") != KIND:
+        raise FormatError(f"{path}: a model, but no forecaster: it has no scaler and no window")
+    try:
+        return _read(tensors, description, path)
+    except FormatError:
+        raise
+    except (GatewrightError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise FormatError(f"{path}: the description of the forecaster makes no sense: {error}") from None
+
+
+def _read(tensors: dict[str, Array], described: dict[str, Any], path: Any) -> SeriesForecaster:
+    settings, names = Settings(**described["settings"]), tuple(described["columns"])
+    scalers = tuple(Scaler(str(s["kind"]), float(s["mean"]), float(s["std"])) for s in described["scalers"])
+    units, spread = (np.array(described[key], float) for key in ("units", "spread"))
+    trending, gaps = (np.array(described[key], bool) for key in ("trending", "gaps"))
+    outputs = settings.horizon + len(names) - 1
+    sizes = (len(scalers), trending.shape, gaps.shape, units.shape, spread.shape)
+    if sizes != (len(names), (len(names),), (len(names),), (outputs,), (2, settings.horizon)):
+        raise FormatError(f"{path}: the description of the forecaster contradicts itself")
+    members = []
+    for k in range(described["members"]):
+        prefix = f"member{k}."
+        own = {name.removeprefix(prefix): array for name, array in tensors.items() if name.startswith(prefix)}
+        members.append(model.build(own, described, path))
+    given, wanted = (1, settings.window, 2 * len(names)), (1, settings.window, outputs)
+    if not members or any(member.network.shape_out(given) != wanted for member in members):
+        raise FormatError(f"{path}: its networks don't fit its columns and horizon")
+    return SeriesForecaster(settings, names, scalers, units, trending, gaps, spread, tuple(members), described["date"])

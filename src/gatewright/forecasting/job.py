@@ -1,0 +1,104 @@
+"""The main job: train on the first part of a series, forecast the rest, compare with the classics."""
+
+import dataclasses
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+from gatewright.arrays import Array
+from gatewright.data.series import Series
+from gatewright.errors import DataError, OptionError
+from gatewright.forecasting import forecaster
+from gatewright.forecasting.backtest import Method, Period, Score, coverage, score, scored_rows
+from gatewright.forecasting.baselines import Autoregression, Baseline, Persistence, SeasonalNaive, season_of
+from gatewright.forecasting.committee import Committee, Watch
+from gatewright.forecasting.forecaster import Forecasts, SeriesForecaster
+from gatewright.forecasting.scaling import Scaler
+from gatewright.forecasting.settings import Settings
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Job:
+    """What to forecast, and how it is judged."""
+
+    series: Series
+    settings: Settings
+    train: int  # rows to learn from; the others are the test
+    periods: tuple[Period, ...]  # of the test
+    variance: float  # by which squared errors are divided
+    orders: tuple[int, ...] = ()  # of the autoregressions; none: the one that AIC chooses
+    season: int | None = None  # None: the one that the training rows show
+    repeat: int = 0  # other seeds that are tried as well
+    script: str | None = None  # what chose the settings
+
+
+class Outcome(NamedTuple):
+    """What came of a job."""
+
+    job: Job
+    forecaster: SeriesForecaster
+    committee: Committee
+    forecasts: Forecasts  # (T, H) each, made at every row
+    methods: list[Method]  # ours first
+    scores: dict[str, list[Score]]  # by method, one a period
+    coverage: list[Array]  # (H,) a period
+    season: int
+    seeds: dict[int, list[Score]]  # of ours with other seeds
+    seconds: float  # to train ours, once
+
+    @property
+    def future(self) -> Forecasts:
+        """(H,) each: what comes after the last row."""
+        return Forecasts(*(part[-1] for part in self.forecasts))
+
+
+def split(series: Series, test_fraction: float) -> tuple[int, tuple[Period, ...], float]:
+    """(training rows, the test as one period, the variance of the training rows) with the last `test_fraction` as the test."""
+    if not 0 <= test_fraction < 1:
+        raise OptionError(f"test_fraction={test_fraction}; wanted a number from 0 to below 1")
+    rows = len(series.target)
+    train = rows - round(rows * test_fraction)
+    if train < 2:
+        raise DataError(
+            f"a series of {rows} rows, {train} of them to train on (test fraction {test_fraction}); wanted more rows"
+        )
+    labels = series.labels()
+    known = series.target[:train][~np.isnan(series.target[:train])]
+    periods = (Period(f"{labels[train]} – {labels[-1]}", train, rows - 1),) if train < rows else ()
+    return train, periods, float(known.var()) if len(known) else 1.0
+
+
+def run(job: Job, watch: Watch = lambda *_: False) -> Outcome:
+    """Does the job; see `forecaster.fit` for `watch` and the errors."""
+    series, settings = job.series, job.settings
+    names = (series.name, *series.input_names)
+    season = season_of(series.target[: job.train]) if job.season is None else job.season
+    if not 1 <= season < job.train:
+        raise OptionError(f"season={season}; wanted a number of rows from 1 to {job.train - 1}")
+    Scaler(settings.scale).check(series.target, series.name)  # the test rows too, before anything is trained
+    begin = time.perf_counter()
+    fitted, learned = forecaster.fit(series.values[: job.train], names, settings, watch)
+    seconds = time.perf_counter() - begin
+    fitted = dataclasses.replace(fitted, date=series.date)
+    said = fitted.forecasts(series.values)
+    methods = [Method(settings.name, said.mean)]
+    methods += [Method(each.name, each.forecasts(series.target, settings.horizon)) for each in _baselines(job, season)]
+    rows = [scored_rows(series.target, methods, period, job.train) for period in job.periods]
+    scores = {m.name: [score(series.target, m, at, job.variance) for at in rows] for m in methods}
+    seeds = {}
+    for seed in range(settings.seed + 1, settings.seed + 1 + (0 if learned.interrupted else job.repeat)):
+        other, again = forecaster.fit(series.values[: job.train], names, dataclasses.replace(settings, seed=seed), watch)
+        if again.interrupted:
+            learned = learned._replace(interrupted=True)
+            break
+        method = Method(settings.name, other.forecasts(series.values).mean)
+        seeds[seed] = [score(series.target, method, at, job.variance) for at in rows]
+    covered = [coverage(series.target, said.lower, said.upper, at) for at in rows]
+    return Outcome(job, fitted, learned, said, methods, scores, covered, season, seeds, seconds)
+
+
+def _baselines(job: Job, season: int) -> list[Baseline]:
+    y = job.series.target[: job.train]
+    regressions = [Autoregression.fit(y, order) for order in job.orders] or [Autoregression.chosen(y)]
+    return [*regressions, SeasonalNaive(season), Persistence()]

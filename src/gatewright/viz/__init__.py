@@ -1,0 +1,1 @@
+"""Pictures, by matplotlib: the one folder that imports it."""

@@ -1,0 +1,85 @@
+"""Dates as files write them."""
+
+from datetime import datetime
+
+import pytest
+
+from gatewright.data.dates import Step, places, read_dates
+from gatewright.errors import DataError
+
+
+def read(*texts):
+    return read_dates(texts, lambda i: f"f.csv, line {i + 2}")
+
+
+@pytest.mark.parametrize(
+    ("texts", "last", "after", "precision"),
+    [
+        (("1700", "1701"), datetime(1701, 1, 1), "1702", "year"),
+        (("1700.0", "1702.0"), datetime(1702, 1, 1), "1704", "year"),
+        (("1999-11", "1999-12"), datetime(1999, 12, 1), "2000-01", "month"),
+        (("1999/11", "1999/12"), datetime(1999, 12, 1), "2000-01", "month"),
+        (("11/1999", "12/1999"), datetime(1999, 12, 1), "2000-01", "month"),
+        (("Nov 1999", "Dec 1999"), datetime(1999, 12, 1), "2000-01", "month"),
+        (("1999Q3", "1999-Q4"), datetime(1999, 10, 1), "2000-01", "month"),
+        (("2020-01-31", "2020-02-29"), datetime(2020, 2, 29), "2020-03-31", "day"),
+        (("2020-01-30", "2020-02-06"), datetime(2020, 2, 6), "2020-02-13", "day"),
+        (("20200130", "20200131"), datetime(2020, 1, 31), "2020-02-01", "day"),
+        (("2020/1/30", "2020/1/31"), datetime(2020, 1, 31), "2020-02-01", "day"),
+        (("30.1.2020", "31.1.2020"), datetime(2020, 1, 31), "2020-02-01", "day"),
+        (("30/01/2020", "31/01/2020"), datetime(2020, 1, 31), "2020-02-01", "day"),
+        (("01/30/2020", "01/31/2020"), datetime(2020, 1, 31), "2020-02-01", "day"),
+        (("30 Jan 2020", "31 Jan 2020"), datetime(2020, 1, 31), "2020-02-01", "day"),
+        (("2020-01-31 22:00", "2020-01-31 23:00"), datetime(2020, 1, 31, 23), "2020-02-01 00:00:00", "second"),
+        (("2020-01-31T22:00:00Z", "2020-01-31T23:00:00+00:00"), datetime(2020, 1, 31, 23), "2020-02-01 00:00:00", "second"),
+        (("31.01.2020 22:00", "31.01.2020 23:00"), datetime(2020, 1, 31, 23), "2020-02-01 00:00:00", "second"),
+    ],
+)
+def test_forms(texts, last, after, precision):
+    calendar = read(*texts)
+    assert calendar.dates[-1] == last
+    assert calendar.precision == precision
+    assert calendar.label(calendar.after(1)[0]) == after
+
+
+def test_the_order_of_day_and_month_is_told_by_all_rows():
+    assert read("01/02/2020", "13/02/2020").dates[0] == datetime(2020, 2, 1)
+    assert read("01/02/2020", "01/13/2020").dates[0] == datetime(2020, 1, 2)
+    assert read("10/11/2020", "01/12/2020").dates[0] == datetime(2020, 11, 10)  # the other order would fall
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (("2020-01-01", "x"), "line 3: 'x' is no date"),
+        (("2020-01-01", ""), "line 3: '' is no date"),
+        (("2020-02-30",), "line 2: '2020-02-30' is no date"),
+        (("2020-01-02", "2020-01-01"), "line 3: '2020-01-01' does not come after '2020-01-02'"),
+        (("2020-01-02", "2020-01-02"), "does not come after"),
+        (("01/02/2020", "01/03/2020"), "may begin with the day or the month"),
+    ],
+)
+def test_what_is_refused(texts, said):
+    with pytest.raises(DataError, match=said):
+        read(*texts)
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        ([f"{y}" for y in range(1900, 1931) if y != 1907], [*range(7), *range(8, 31)]),
+        ([f"2020-01-{d:02d}" for d in range(1, 32) if d not in (5, 6)], [*range(4), *range(6, 31)]),
+        ([f"2020-06-{d:02d}" for d in range(1, 27) if d % 7 not in (6, 0)], None),  # weekends are no gaps
+        (["2020-01-01 00:00", "2020-01-01 01:00", "2020-01-01 02:30"], None),
+        ([*(f"2020-01-{d:02d}" for d in range(1, 32)), "2023-01-01"], None),  # too much would be put in
+        (["1990"], None),
+    ],
+)
+def test_rows_that_were_left_out(texts, expected):
+    assert places(read(*texts)) == (expected or list(range(len(texts))))
+
+
+def test_steps_of_months_keep_the_day():
+    assert Step(months=1).after(datetime(2020, 1, 31), 1) == datetime(2020, 2, 29)
+    assert Step(months=3).after(datetime(2020, 11, 15), 2) == datetime(2021, 5, 15)
+    assert Step(months=12).after(datetime(2020, 2, 29), 1) == datetime(2021, 2, 28)
