@@ -182,7 +182,7 @@ def windows(time: int, tbptt: tuple[int, int] | None) -> Iterator[Window]:
     """
     k1, k2 = tbptt or (time, time)
     start = fresh = 0
-    for stop in [*range(k1, time, k1), time]:
+    for stop in [*range(k1, time, max(k1, 1)), time]:
         handoff = stop if stop == time else max(0, min(stop + k1, time) - k2)
         yield Window(start, handoff, stop, fresh)
         start, fresh = handoff, stop
