@@ -183,6 +183,11 @@ def test_bad_targets_are_refused_by_every_call(case):
     assert np.array_equal(model.parameters.flat, before)
 
 
+def test_a_loss_wants_columns():
+    with refused(ShapeError, "the output has shape (5,)", "wants (B, O) or (B, T, O)"):
+        gw.Model(gw.Dropout(0.5)).evaluate(X[0, :, 0], np.array(0), "cross_entropy")
+
+
 def test_one_column_too_many_is_never_broadcast():
     """(B, T) against an output of (B, T, 1), and the other way round."""
     model = gw.Model(gw.Sequential(gw.GRU(3, 2), gw.Dense(2, 1)), seed=0)
@@ -354,6 +359,8 @@ BAD_OPTIONS = {
     "parameters": (lambda m: gw.Model(m.layer, parameters={}), ["parameters: got dict", "wanted gw.Parameters"]),
     "batch_size": (lambda m: m.predict(X, batch_size=0), ["batch_size: got 0", "at least 1"]),
     "batch_size of evaluate": (lambda m: m.evaluate(X, X[..., :2], batch_size=2.0), ["batch_size: got 2.0"]),
+    "groups": (lambda m: gw.Adam(groups=[{"lr": 1}]), ["Adam: groups: got [{'lr': 1}]", "wanted a dict such as"]),
+    "a group": (lambda m: gw.SGD(groups={"0": 0.1}), ["SGD: groups: got {'0': 0.1}", "wanted a dict such as"]),
     "epochs": (lambda m: m.fit(X, X[..., :2], epochs=-1), ["epochs", "-1"]),
     "freeze": (lambda m: m.freeze("2"), ["no parameter matches '2'", "0.W"]),
     "freeze a number": (lambda m: m.freeze(0), ["got [0]", "wanted names"]),

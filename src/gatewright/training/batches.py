@@ -80,6 +80,8 @@ def prepare(objective: Objective, data: Data, dtype: Any, class_weight: ClassWei
     """
     x, steps, loss = data.x, data.steps, objective.loss
     shape = objective.layer.shape_out(x.shape)
+    if len(shape) < 2:
+        raise ShapeError(f"the output has shape {shape}; a loss wants (B, O) or (B, T, O)")
     timed = len(shape) > 2
     y = _typed(loss, _shaped(loss, np.asarray(data.y), shape), dtype)
     lead = shape[:2] if timed else shape[:1]
