@@ -10,7 +10,7 @@ from gatewright import activations, checks, initializers
 from gatewright.activations import Activation, ActivationLike
 from gatewright.arrays import Array, rows
 from gatewright.errors import OptionError, ShapeError, one_of
-from gatewright.layers.base import Layer, Result, Rng, Shape, zero_dead
+from gatewright.layers.base import Layer, Result, Rng, Shape, dropout_mask, zero_dead
 from gatewright.parameters import Parameters, Scope
 from gatewright.steps import Steps, live_or_none, with_mask
 
@@ -32,7 +32,8 @@ class Dense(Layer):
     """y = activation(x W + b) on the last axis of anything: (…, input_size) -> (…, output_size).
 
     W is (input_size, output_size), b (output_size,). activation: a name ("softmax" too), None (linear) or a gw.Activation.
-    init: "keras" (kernel_initializer and bias_initializer by name) or "pytorch" (all of U(-1/sqrt(F), 1/sqrt(F))).
+    init: "keras" (kernel_initializer, "glorot_uniform", and bias_initializer, "zeros", or others by name) or "pytorch" (all of
+    U(-1/sqrt(F), 1/sqrt(F))). trainable: False freezes both. Raises OptionError for impossible options.
     """
 
     input_size: int
@@ -135,6 +136,7 @@ class Embedding(Layer):
     """A vector for every index: (…) whole numbers in 0 … count - 1 -> (…, size).
 
     E is (count, size). mask_zero: index 0 is padding; its steps are dead, for the layers behind this one too.
+    embeddings_initializer: by name. trainable: False freezes E. Raises OptionError for impossible options.
     """
 
     count: int
@@ -206,7 +208,8 @@ class Embedding(Layer):
 class LayerNorm(Layer):
     """Layer normalisation (Ba et al. 2016) over the last axis: y = gain (x - mean) / sqrt(var + epsilon) + shift.
 
-    (…, size) -> (…, size); gain and shift are (size,).
+    (…, size) -> (…, size); gain and shift are (size,). epsilon keeps a constant row from a division by zero. Raises OptionError
+    for impossible options.
     """
 
     size: int
@@ -217,8 +220,7 @@ class LayerNorm(Layer):
         self._store(locals())
         checks.whole_number("size", size)
         checks.true_or_false("trainable", trainable)
-        if not epsilon > 0:
-            raise OptionError(f"epsilon: got {epsilon!r}, wanted a number above 0")
+        checks.positive("epsilon", epsilon)
 
     def shapes(self) -> dict[str, Shape]:
         return {"gain": (self.size,), "shift": (self.size,)}
@@ -265,7 +267,7 @@ class LayerNorm(Layer):
 class Dropout(Layer):
     """Inverted dropout (Srivastava et al. 2014) in training: each number is 0 with probability `rate`, else / (1 - rate).
 
-    Any shape; outside training x goes through.
+    Any shape; outside training x goes through. Raises OptionError for a rate outside [0, 1).
     """
 
     rate: float
@@ -284,10 +286,7 @@ class Dropout(Layer):
     ) -> Result:  # fmt: skip
         """x with numbers dropped, in training."""
         live = _live(x, steps)
-        keep: Array | None = None
-        if training and self.rate:
-            assert rng is not None, "training with dropout needs an rng"
-            keep = ((rng.random(x.shape) >= self.rate) / (1 - self.rate)).astype(x.real.dtype)
+        keep = dropout_mask(x, self.rate, rng) if training and self.rate else None
         y = zero_dead(x, live)
         return y if keep is None else y * keep, None, (keep, live)
 
