@@ -26,7 +26,7 @@ def problem(spoil=lambda dA, db: None):
         spoil(found["A"], found["b"])
         return found
 
-    return Problem({"A": A, "b": B}, lambda now: np.tanh(now["A"] @ now["b"]).sum(), gradients)
+    return Problem({"A": A, "b": B}, lambda now: np.tanh(now["A"] @ now["b"]).sum(), gradients, {})
 
 
 def report_of(spoil=lambda dA, db: None, method="complex", directions=3, elements=8, tolerance=None, seed=0):
@@ -232,6 +232,8 @@ def test_vanishing_gradients_are_refused():
         (lambda: gw.gradcheck(LSTM, X, tolerance="1e-3"), OptionError, ["tolerance: got '1e-3'"]),
         (lambda: gw.gradcheck("LSTM", X), OptionError, ["gradcheck: got 'LSTM'", "wanted a layer or a Model"]),
         (lambda: gw.gradcheck(LSTM, X[..., :2]), ShapeError, ["(2, 5, 2)", "wanted (batch, time, 3)"]),
+        (lambda: gw.gradcheck(DENSE, X[0], lengths=[1] * 5), ShapeError, ["lengths", "need a time axis", "(5, 3)"]),
+        (lambda: gw.gradcheck(gw.Dropout(0.5), 1.0), ShapeError, ["x: got the number 1.0"]),
         (lambda: gw.gradcheck(LSTM, "X"), DataError, ["x: got <U1 values"]),
         (lambda: gw.gradcheck(LSTM, X, np.ones((1, 2, 4))), ShapeError, ["state: got ndarray", "wanted 2 entries"]),
         (lambda: gw.gradcheck(LSTM, X, (np.ones((1, 3, 4)),) * 2), ShapeError, ["state.h: got shape (1, 3, 4)", "(1, 2, 4)"]),
@@ -314,6 +316,21 @@ def test_dead_steps_may_hold_nan(steps):
     assert report.rows == gw.gradcheck(net, X, elements=30, **steps).rows
     with refused(DataError, "NaN or infinite"):
         gw.gradcheck(net, x, lengths=[5, 4])
+
+
+@pytest.mark.parametrize("value", [1.0, math.nan])
+def test_what_masks_a_step_is_not_moved(value):
+    """A masked step that is moved by 1e-30 is none any more: it stays, and all others are checked."""
+    x = RNG.standard_normal((2, 7, 3))
+    x[0, 2] = x[1, 5] = value
+    for net in (gw.Masking(value), gw.Sequential(gw.Masking(value), gw.LSTM(3, 4), gw.Dense(4, 2))):
+        for method in ("complex", "differences"):
+            report = gw.gradcheck(net, x, method=method, elements=99)
+            assert report.ok, report
+    spots = {gw.gradcheck(gw.Masking(value), x, directions=0, elements=1, seed=seed).rows[0].where for seed in range(200)}
+    assert {tuple(map(int, spot.strip("[]").split(",")))[:2] for spot in spots} == set(np.ndindex(2, 7)) - {(0, 2), (1, 5)}
+    model = gw.Model(gw.Sequential(gw.Masking(value), gw.GRU(3, 2)), seed=0)
+    assert model.gradcheck(x, np.ones((2, 7, 2))).ok
 
 
 def test_lists_of_sequences():

@@ -182,6 +182,9 @@ def test_places_that_are_no_files(tmp_path):
     for path in (tmp_path / "m.safetensors", tmp_path):
         with refused(MissingFileError, str(path), "there is no such file"):
             gw.load(path)
+    for call in (model.save, gw.load):
+        with refused(OptionError, "path: got None", "wanted the name of a file"):
+            call(None)
     with pytest.raises(FileNotFoundError):  # the same, for who knows only Python's own
         gw.load("nowhere.safetensors")
 

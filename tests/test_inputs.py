@@ -183,6 +183,11 @@ def test_bad_targets_are_refused_by_every_call(case):
     assert np.array_equal(model.parameters.flat, before)
 
 
+def test_a_loss_wants_columns():
+    with refused(ShapeError, "the output has shape (5,)", "wants (B, O) or (B, T, O)"):
+        gw.Model(gw.Dropout(0.5)).evaluate(X[0, :, 0], np.array(0), "cross_entropy")
+
+
 def test_one_column_too_many_is_never_broadcast():
     """(B, T) against an output of (B, T, 1), and the other way round."""
     model = gw.Model(gw.Sequential(gw.GRU(3, 2), gw.Dense(2, 1)), seed=0)
@@ -269,6 +274,17 @@ def test_nested_lists_are_arrays_or_sequences():
     assert [row.shape for row in words.predict([[], []])] == [(0, 4), (0, 4)]
 
 
+def test_no_step_at_all_is_legal():
+    """Every row of length 0, in an array without a time step: the initial state is the output, and can be trained."""
+    model = gw.Model(gw.Sequential(gw.GRU(3, 4, return_sequences=False, learn_initial_state=True), gw.Dense(4, 2)), seed=0)
+    assert model.predict(X[:, :0]).shape == (2, 2)
+    before = model.parameters["1.b"].copy()
+    model.fit(X[:, :0], X[:, 0, :2], verbose=False)
+    assert not np.array_equal(model.parameters["1.b"], before)
+    with refused(DataError, "there is nothing to learn from"):
+        recurrent().fit(X[:, :0], X[:, :0, :2])
+
+
 def test_a_list_would_be_cut_at_the_wrong_end():
     """Keras' go_backwards with repeated outputs puts a short row's steps last: a list could not say which they are."""
     model = gw.Model(gw.GRU(3, 2, go_backwards=True, masked_output="repeat"), seed=0)
@@ -337,12 +353,14 @@ BAD_OPTIONS = {
     "dtype None": (lambda m: gw.Model(m.layer, dtype=None), ["dtype=None", "known: 'float32', 'float64'"]),
     "seed": (lambda m: gw.Model(m.layer, seed=-1), ["seed: got -1", "wanted a whole number of at least 0"]),
     "seed as text": (lambda m: gw.Model(m.layer, seed="1"), ["seed: got '1'"]),
-    "threads": (lambda m: gw.Model(m.layer, threads=0), ["threads: got 0", "at least 1, or None"]),
+    "threads": (lambda m: gw.Model(m.layer, threads=0), ["threads: got 0", "at least 1"]),
     "threads True": (lambda m: gw.Model(m.layer, threads=True), ["threads: got True"]),
     "no layer": (lambda m: gw.Model(gw.LSTM), ["wanted a layer"]),
     "parameters": (lambda m: gw.Model(m.layer, parameters={}), ["parameters: got dict", "wanted gw.Parameters"]),
     "batch_size": (lambda m: m.predict(X, batch_size=0), ["batch_size: got 0", "at least 1"]),
     "batch_size of evaluate": (lambda m: m.evaluate(X, X[..., :2], batch_size=2.0), ["batch_size: got 2.0"]),
+    "groups": (lambda m: gw.Adam(groups=[{"lr": 1}]), ["Adam: groups: got [{'lr': 1}]", "wanted a dict such as"]),
+    "a group": (lambda m: gw.SGD(groups={"0": 0.1}), ["SGD: groups: got {'0': 0.1}", "wanted a dict such as"]),
     "epochs": (lambda m: m.fit(X, X[..., :2], epochs=-1), ["epochs", "-1"]),
     "freeze": (lambda m: m.freeze("2"), ["no parameter matches '2'", "0.W"]),
     "freeze a number": (lambda m: m.freeze(0), ["got [0]", "wanted names"]),

@@ -105,7 +105,7 @@ FORWARD = {
 OTHERS = {
     "gru: h is not carried past the gate": ("gru", [("dh = dh * z[t]", "dh = np.zeros_like(dh)")]),
     "gru: dz from the new h": ("gru", [("dh * (h[t] - n[t])", "dh * (h[t + 1] - n[t])")]),
-    "gru: bn gets the gradient of the merged bias": ("gru", [("(bn, du_rows[:, 2 * H :])", "(bn, da_rows[:, 2 * H :])")]),
+    "gru: bn gets the gradient of the merged bias": ("gru", [("du_rows[:, 2 * H :].sum", "da_rows[:, 2 * H :].sum")]),
     "gru: dU of the candidate without the reset gate": ("gru", [("dan[t] * m[t], dan[t] * r[t]", "dan[t] * m[t], dan[t]")]),
     "rnn: dW from the last step only": ("rnn", [("Weights(rows(x).T @ dz_rows,", "Weights(x[-1].T @ dz[-1],")]),
     "rnn: dU with the new h": ("rnn", [("rows(h[:-1])", "rows(h[1:])")]),

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from gatewright.arrays import Array
+from gatewright.checks import number
 from gatewright.errors import OptionError, one_of
 
 
@@ -51,7 +52,7 @@ def _softmax(x: Array) -> Array:
 
 
 def _normal_cdf(x: Array) -> Array:
-    # NumPy has no erfc; the standard library's is right in the tails too, at about 0.1 µs an element.
+    # NumPy has no erfc; the standard library's is right in the tails too.
     tails = np.frompyfunc(lambda v: 0.5 * math.erfc(-v * math.sqrt(0.5)), 1, 1)
     return np.asarray(tails(np.asarray(x, dtype=float)), dtype=x.dtype)
 
@@ -119,19 +120,21 @@ class Activation:
     backward: Callable[[Array, Array, Array], Array] = field(init=False, compare=False)  # dx = dy f'(x), from x, y, dy
 
     def __post_init__(self) -> None:
-        if self.name not in FORMULAS:
+        if not isinstance(self.name, str) or self.name not in FORMULAS:
             raise one_of("activation", self.name, (*FORMULAS, None))
         formula, constants = FORMULAS[self.name], {}
         for key in ("alpha", "beta"):
             default, got = getattr(formula, key), getattr(self, key)
             if got is not None and default is None:
                 raise OptionError(f"activation {self.name!r} takes no {key}; got {got!r}")
+            if got is not None:
+                number(f"activation {self.name!r}: {key}", got)
             if default is not None:
                 constants[key] = default if got is None else float(got)
-        # Looked up once, here: a cell calls them at every step.
-        pair = (partial(f, **constants) if constants else f for f in (formula.forward, formula.backward))
-        for key, value in {**constants, **dict(zip(("forward", "backward"), pair, strict=True))}.items():
-            object.__setattr__(self, key, value)
+                object.__setattr__(self, key, constants[key])
+        for key, function in (("forward", formula.forward), ("backward", formula.backward)):
+            # Looked up once, here: a cell calls them at every step.
+            object.__setattr__(self, key, partial(function, **constants) if constants else function)
 
     @property
     def analytic(self) -> bool:

@@ -19,8 +19,7 @@ from gatewright.errors import DataError, GatewrightError, OptionError, one_of
 from gatewright.parameters import Parameters
 from gatewright.state import checked as checked_state
 from gatewright.state import tree_fill, tree_items, tree_map
-from gatewright.steps import Steps, from_lists, packing
-from gatewright.steps import checked as checked_steps
+from gatewright.steps import Steps, checked_for, from_lists, live_or_none, packing
 
 METHODS = ("auto", "complex", "differences")
 TOLERANCE = {"complex": 1e-10, "differences": 1e-7}
@@ -87,6 +86,7 @@ class Problem(NamedTuple):
     arrays: Mapping[str, Array]  # float64, by name
     value: Callable[[Mapping[str, Array]], Any]  # of arrays of those names, perhaps complex
     gradients: Callable[[Mapping[str, Array]], Mapping[str, Array]]
+    movable: Mapping[str, Array]  # bool: where an array may be moved; everywhere if it is not named here
 
 
 class Choices(NamedTuple):
@@ -117,10 +117,10 @@ def compare(problem: Problem, choices: Choices, rng: np.random.Generator, title:
     if not np.isfinite(problem.value(problem.arrays)):
         raise DataError("what is checked is NaN or infinite: so are x at a live step, the state or the parameters")
     gradients = problem.gradients(problem.arrays)
-    for name, array in problem.arrays.items():
+    for name in problem.arrays:
         largest = np.abs(gradients[name]).max(initial=0)
         # A backward pass that gives zero where the numerical derivative does not is wrong, and that is for the table to say.
-        if largest < VANISHED and abs(_derivative(problem, name, _direction(array, rng), choices.method)) < VANISHED:
+        if largest < VANISHED and abs(_derivative(problem, name, _direction(problem, name, rng), choices.method)) < VANISHED:
             raise UninformativeError(
                 f"the gradient of {name} is at most {largest:.1e}: it vanishes, so the check would pass whatever the backward "
                 f"pass does; use larger weights or inputs, other seeds, or fewer steps"
@@ -132,8 +132,8 @@ def compare(problem: Problem, choices: Choices, rng: np.random.Generator, title:
 def _check(problem: Problem, name: str, gradient: Array, choices: Choices, rng: np.random.Generator) -> Row:
     """The worst of the directions and elements of one array."""
     array, scale = problem.arrays[name], float(np.abs(gradient).max())
-    probes = [(f"direction {k + 1}", _direction(array, rng)) for k in range(choices.directions)]
-    for flat in rng.permutation(array.size)[: choices.elements]:
+    probes = [(f"direction {k + 1}", _direction(problem, name, rng)) for k in range(choices.directions)]
+    for flat in rng.permutation(np.flatnonzero(_movable(problem, name)))[: choices.elements]:
         unit = np.zeros(array.size)
         unit[flat] = 1
         index = [int(n) for n in np.unravel_index(flat, array.shape)]
@@ -146,10 +146,15 @@ def _check(problem: Problem, name: str, gradient: Array, choices: Choices, rng: 
     return max(rows, key=lambda row: np.inf if np.isnan(row.error) else row.error)
 
 
-def _direction(array: Array, rng: np.random.Generator) -> Array:
+def _movable(problem: Problem, name: str) -> Array:
+    """Bool, of the array's shape."""
+    return np.broadcast_to(problem.movable.get(name, np.True_), problem.arrays[name].shape)
+
+
+def _direction(problem: Problem, name: str, rng: np.random.Generator) -> Array:
     """A random direction of unit length."""
-    direction = rng.standard_normal(array.shape)
-    return direction / np.linalg.norm(direction)
+    direction = rng.standard_normal(problem.arrays[name].shape) * _movable(problem, name)
+    return direction / (np.linalg.norm(direction) or 1.0)
 
 
 def _derivative(problem: Problem, name: str, direction: Array, method: str) -> float:
@@ -204,7 +209,8 @@ def gradcheck(
     model, layer = (layer, layer.network) if hasattr(layer, "network") else (None, layer)
     if not hasattr(layer, "takes_indices"):
         raise OptionError(f"gradcheck: got {layer!r}, wanted a layer or a Model")
-    x, given = from_lists(x, Steps(lengths, mask, starts), 1 if layer.takes_indices else 2)
+    rank = 1 if layer.takes_indices else 2
+    x, given = from_lists(x, Steps(lengths, mask, starts), rank)
     if layer.takes_indices and x.dtype.kind not in "iu":
         raise DataError(f"x: got {x.dtype}, wanted whole numbers: this network begins with an Embedding")
     layer.shape_out(x.shape)
@@ -214,7 +220,7 @@ def gradcheck(
         state = model.to_network_state(state, len(x))
     else:
         state = checked_state(state, layer.state_shape(len(x)), float)
-    steps = checked_steps(given, *x.shape[:2]) if x.ndim > 1 else None
+    steps = checked_for(given, x.shape, rank)
     params = random_parameters(layer, rng, params)
     probe, after, _ = layer.forward(params, x, None, steps=steps)
     dy, dafter = (tree_map(lambda a: rng.standard_normal(a.shape), tree) for tree in (probe, after))
@@ -312,4 +318,11 @@ def _problem(layer: Any, params: Parameters, inputs: Inputs, objective: Objectiv
         found = {f"parameter {name}": array for name, array in grads.items()} | {"input x": dx}
         return found | {f"initial {name}": array for name, array in tree_items(dstate)}
 
-    return Problem(arrays, value, gradients)
+    return Problem(arrays, value, gradients, {} if layer.takes_indices else _at_live_steps(layer, inputs))
+
+
+def _at_live_steps(layer: Any, inputs: Inputs) -> dict[str, Array]:
+    """Where x may be moved. What stands at a dead step is not read, but may be what makes it dead (gw.Masking)."""
+    x = inputs.x
+    live = live_or_none(layer.steps_in(x, inputs.steps), *x.shape[:2]) if x.ndim > 2 else None
+    return {} if live is None else {"input x": live.reshape(live.shape + (1,) * (x.ndim - 2))}

@@ -25,25 +25,19 @@ def batch(layer: Layer, x: Any, given: Steps, dtype: Any) -> Batch:
 
     Raises ShapeError for a wrong rank, feature count or length, DataError for values that can't be, with row and step.
     """
-    dense, said = steps.from_lists(x, given, 1 if layer.takes_indices else 2)
+    rank = _step_rank(layer)
+    dense, said = steps.from_lists(x, given, rank)
     lengths = None if said is given else said.lengths
     if lengths is not None and any(_turns_dead_steps(part) for part in layers.leaves(layer)):
         raise OptionError("x: go_backwards=True with masked_output='repeat' takes one array and lengths, not a list")
-    x, given = dense, said
-    if x.ndim < 1:
-        raise ShapeError(f"x: got the number {x}, wanted an array of rows")
-    layer.shape_out(x.shape)
-    if not _has_time(layer, x):
-        if any(item is not None for item in given):
-            raise ShapeError(f"lengths, mask and starts need a time axis, and x has shape {x.shape}")
-        live = None
-    else:
-        live = steps.checked(given, *x.shape[:2])
-    return Batch(values(layer, x, live, dtype), live, lengths)
+    layer.shape_out(dense.shape)
+    live = steps.checked_for(said, dense.shape, rank)
+    return Batch(values(layer, dense, live, dtype), live, lengths)
 
 
-def _has_time(layer: Layer, x: Array) -> bool:
-    return x.ndim >= (2 if layer.takes_indices else 3)
+def _step_rank(layer: Layer) -> int:
+    """How many axes one sequence has, at least: (T,) indices or (T, F)."""
+    return 1 if layer.takes_indices else 2
 
 
 def _turns_dead_steps(layer: Layer) -> bool:
@@ -56,7 +50,7 @@ def values(layer: Layer, x: Array, live: Steps | None, dtype: Any) -> Array:
 
     Raises DataError for NaN, infinity, or an index outside the Embedding, at a live step, and names its row and step.
     """
-    timed = _has_time(layer, x)
+    timed = x.ndim > _step_rank(layer)
     if layer.takes_indices:
         if x.dtype.kind not in "iu" and x.size:
             raise DataError(f"x: got {x.dtype}, wanted whole numbers: this network begins with an Embedding")

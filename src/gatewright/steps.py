@@ -241,7 +241,19 @@ def from_lists(x: Any, given: Steps, rank: int) -> tuple[Array, Steps]:
                 raise OptionError("lengths: a list of sequences has its own; leave it out, or give x as one array")
             x, lengths = ragged(rows)
             given = given._replace(lengths=lengths)
-    return numbers(x, "x"), given
+    x = numbers(x, "x")
+    if not x.ndim:
+        raise ShapeError(f"x: got the number {x}, wanted an array of rows")
+    return x, given
+
+
+def checked_for(given: Steps, shape: tuple[int, ...], rank: int) -> Steps | None:
+    """The checked steps of an x of `shape`, whose sequences have `rank` axes or more: None where it has no time axis."""
+    if len(shape) > rank:
+        return checked(given, *shape[:2])
+    if any(item is not None for item in given):
+        raise ShapeError(f"lengths, mask and starts need a time axis, and x has shape {shape}")
+    return None
 
 
 def unragged(dense: Array, lengths: Array) -> list[Array]:

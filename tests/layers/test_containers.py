@@ -222,7 +222,7 @@ def test_frozen_parts():
         (
             lambda: Sequential(LSTM(2, 3, return_sequences=False), GRU(3, 1)),
             ShapeError,
-            r"layer 1, GRU\(3, 1\): got x of shape \(1, 3\), wanted \(batch, time, 3\)",
+            r"layer 1, GRU\(3, 1\), reads a sequence, but layer 0 gives its last output alone",
         ),
         (
             lambda: Sequential(Embedding(5, 2), Dense(3, 1)),
@@ -230,7 +230,11 @@ def test_frozen_parts():
             r"layer 1, Dense\(3, 1\), takes 3 features, and layer 0 gives 2",
         ),
         (lambda: Sequential(LSTM(2, 3, return_state_sequence=True), Dense(3, 1)), OptionError, "layer 0 gives states"),
-        (lambda: Residual(LSTM(2, 3)), ShapeError, "wanted the same"),
+        (lambda: Residual(LSTM(2, 3)), ShapeError, "makes 3 features of 2; wanted as many"),
+        (lambda: Residual(LSTM(2, 2, return_sequences=False)), ShapeError, "gives its last output alone"),
+        (lambda: Parallel(LSTM(2, 3)), OptionError, "wanted a list of layers"),
+        (lambda: Parallel([LSTM(2, 3), LSTM(3, 3)]), ShapeError, "take 2, 3 features; all see the same x"),
+        (lambda: LSTM(2, 3, forget_bias="x"), OptionError, "forget_bias: got 'x', wanted a number"),
         (lambda: Residual(Embedding(5, 2)), OptionError, "indices"),
         (lambda: Parallel([]), OptionError, "got no layers"),
         (lambda: Parallel([LSTM(2, 3), Dense(2, 4)], "sum"), ShapeError, "merge='sum' can't join"),

@@ -194,3 +194,23 @@ def test_shapes_refused():
     ):
         with pytest.raises(ShapeError, match=r"got x of shape .* wanted"):
             layer.shape_out(shape)
+
+
+def test_dropout_in_training_needs_a_generator() -> None:
+    for layer in (layers.Dropout(0.5), layers.LSTM(3, 4, num_layers=2, dropout=0.5)):
+        with pytest.raises(OptionError, match="needs rng"):
+            layer.forward(layer.init(np.random.default_rng(0)), np.ones((2, 4, 3)), training=True)
+
+
+@pytest.mark.parametrize("layer", [layers.Dense(3, 2, "tanh"), layers.LayerNorm(3)], ids=repr)
+def test_any_number_of_axes_with_dead_steps(layer: layers.Layer) -> None:
+    x = np.random.default_rng(0).standard_normal((2, 4, 5, 3))
+    steps = Steps(lengths=np.array([4, 2]))
+    params = layer.init(np.random.default_rng(1))
+    y, _, cache = layer.forward(params, x, steps=steps)
+    assert not y[1, 2:].any()
+    np.testing.assert_allclose(y[1, :2], layer.forward(params, x[1, :2])[0], rtol=1e-14)
+    grads = params.zeros_like()
+    dx, _ = layer.backward(params, grads, cache, np.ones_like(y))
+    assert dx.shape == x.shape
+    assert not dx[1, 2:].any()

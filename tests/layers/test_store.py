@@ -79,3 +79,15 @@ def test_only_our_own_layers_are_written():
 
     with pytest.raises(OptionError, match="Mine is no layer of gatewright's own"):
         to_json(Sequential(Dense(2, 3), Mine(0.5)))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {**to_json(Sequential(Dense(2, 3))), "colour": "red"},
+        {**to_json(Dense(2, 3)), "activation": {"activation": "tanh", "alpha": None, "beta": None, "gamma": 1}},
+    ],
+)
+def test_a_word_that_this_version_does_not_know_is_refused(value: dict[str, object]) -> None:
+    with pytest.raises(FormatError):
+        from_json(value)

@@ -6,8 +6,8 @@ to step, `Options` are its choices. Both functions work on a dense rectangle, ti
     forward(x, weights, state, options) -> Cache
     backward(cache, weights, options, dsteps, dstate) -> Gradients
 
-`dsteps` is a State of gradients `(T, B, H)` of the states after every step (None where nothing used them), `dstate` a State
-of gradients `(B, H)` of the final state. `cache.states` is a State of `(T + 1, B, H)`, the initial one first.
+`dsteps` is a State of gradients `(T, B, H)` of the states after every step (an LSTM's c: None where nobody used it), `dstate`
+a State of gradients `(B, H)` of the final state. `cache.states` is a State of `(T + 1, B, H)`, the initial one first.
 """
 
 from gatewright.cells import gru, lstm, rnn

@@ -1,12 +1,14 @@
-"""The gated recurrent unit (Cho et al. 2014), forward and backward, with the reset gate after or before the product.
+"""The gated recurrent unit (Cho et al. 2014, equations 5–8), forward and backward, the reset gate after or before the product.
 
-    z, r   = sigma(x[t] W_ + h[t] U_ + b_)               update and reset gate
-    n      = act(x[t] Wn + bn' + r * (h[t] Un + bn))     candidate, reset_after=True (as cuDNN, PyTorch and Keras do it)
-    n      = act(x[t] Wn + bn' + (r * h[t]) Un)          candidate, reset_after=False (the paper's)
-    h[t+1] = z * h[t] + (1 - z) * n                      hidden state
+    z = sigma(x[t] Wz + h[t] Uz + b[z])                 update gate
+    r = sigma(x[t] Wr + h[t] Ur + b[r])                 reset gate
+    n = act  (x[t] Wn + b[n] + r * (h[t] Un + bn))      candidate, reset_after=True (as cuDNN, PyTorch and Keras do it)
+    n = act  (x[t] Wn + b[n] + (r * h[t]) Un)           candidate, reset_after=False (as in the paper)
+    h[t+1] = z * h[t] + (1 - z) * n                     hidden state
 
-T steps, B rows, F features, H hidden units; h[t] is the state before step t, h[t+1] the one after it. The columns of the
-weights hold the gates in the order z r n; bn' is the n block of b. The pre-activations are called `a` here, since z is a gate.
+T steps, B rows, F features, H hidden units; h[t] is the state before step t, h[t+1] the one after it. Wz, Wr, Wn are blocks of
+the columns of W, in this order, and so are those of U; b[z], b[r], b[n] are those of b. A * is elementwise. The
+pre-activations are called `a` here, since z is a gate.
 """
 
 from typing import NamedTuple
@@ -31,8 +33,8 @@ class State(NamedTuple):
 
 
 class Options(NamedTuple):
-    activation: Activation = Activation("tanh")
-    recurrent_activation: Activation = Activation("sigmoid")
+    activation: Activation = Activation("tanh")  # act: of n
+    recurrent_activation: Activation = Activation("sigmoid")  # sigma: of the gates z r
     reset_after: bool = True
 
 
@@ -72,7 +74,8 @@ def forward(x: Array, weights: Weights, state: State, options: Options) -> Cache
         azr[t] += u[:, : 2 * H]
         zr[t] = sigma(azr[t])
         if options.reset_after:
-            m[t] = u[:, 2 * H :] if bn is None else u[:, 2 * H :] + bn
+            un = u[:, 2 * H :]
+            m[t] = un if bn is None else un + bn
             an[t] += r[t] * m[t]
         else:
             m[t] = r[t] * h[t]
@@ -83,7 +86,7 @@ def forward(x: Array, weights: Weights, state: State, options: Options) -> Cache
 
 
 def backward(cache: Cache, weights: Weights, options: Options, dsteps: State, dstate: State) -> Gradients:
-    """Back-propagation through time: undoes the lines of `forward`, last to first."""
+    """Back-propagation through time (Werbos 1990): undoes the lines of `forward`, last to first."""
     W, U, b, bn = weights
     x, a, gates, m, h = cache
     d_act, d_sigma = options.activation.backward, options.recurrent_activation.backward
@@ -113,5 +116,6 @@ def backward(cache: Cache, weights: Weights, options: Options, dsteps: State, ds
         dU = h_rows.T @ du_rows
     else:
         dU = np.concatenate([h_rows.T @ du_rows[:, : 2 * H], rows(m).T @ du_rows[:, 2 * H :]], axis=1)
-    db, dbn = (None if v is None else d.sum(axis=0) for v, d in ((b, da_rows), (bn, du_rows[:, 2 * H :])))
+    db = None if b is None else da_rows.sum(axis=0)
+    dbn = None if bn is None else du_rows[:, 2 * H :].sum(axis=0)
     return Gradients((da_rows @ W.T).reshape(x.shape), Weights(rows(x).T @ da_rows, dU, db, dbn), State(dh))

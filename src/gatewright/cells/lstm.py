@@ -1,12 +1,14 @@
 """The long short-term memory (Hochreiter & Schmidhuber 1997, forget gate of Gers et al. 2000), forward and backward.
 
-    i, f, o = sigma(x[t] W_ + h[t] U_ + b_)     input, forget and output gate
-    g       = act  (x[t] Wg + h[t] Ug + bg)     candidate
-    c[t+1]  = f * c[t] + i * g                  cell state
-    h[t+1]  = o * act(c[t+1])                   hidden state
+    i = sigma(x[t] Wi + h[t] Ui + bi)     input gate
+    f = sigma(x[t] Wf + h[t] Uf + bf)     forget gate
+    g = act  (x[t] Wg + h[t] Ug + bg)     candidate
+    o = sigma(x[t] Wo + h[t] Uo + bo)     output gate
+    c[t+1] = f * c[t] + i * g             cell state
+    h[t+1] = o * act(c[t+1])              hidden state
 
-T steps, B rows, F features, H hidden units; h[t] is the state before step t, h[t+1] the one after it. The columns of the
-weights hold the gates in the order i f g o.
+T steps, B rows, F features, H hidden units; h[t] is the state before step t, h[t+1] the one after it. Wi, Wf, Wg, Wo are
+blocks of the columns of W, in this order, and so are those of U and b. A * is elementwise.
 """
 
 from typing import NamedTuple
@@ -27,12 +29,12 @@ class Weights(NamedTuple):
 
 class State(NamedTuple):
     h: Array  # (B, H) hidden state
-    c: Array  # (B, H) cell state
+    c: Array  # (B, H) cell state; in `dsteps` None where nobody used it
 
 
 class Options(NamedTuple):
-    activation: Activation = Activation("tanh")
-    recurrent_activation: Activation = Activation("sigmoid")
+    activation: Activation = Activation("tanh")  # act: of g and of the cell state
+    recurrent_activation: Activation = Activation("sigmoid")  # sigma: of the gates i f o
 
 
 class Cache(NamedTuple):
@@ -63,7 +65,7 @@ def forward(x: Array, weights: Weights, state: State, options: Options) -> Cache
     if b is not None:
         z += b
     gates, s = np.empty_like(z), np.empty((T, *state.c.shape), z.dtype)
-    c, h = (np.empty((T + 1, *first.shape), z.dtype) for first in (state.c, state.h))
+    c, h = np.empty((T + 1, *state.c.shape), z.dtype), np.empty((T + 1, *state.h.shape), z.dtype)
     c[0], h[0] = state.c, state.h
     zi, zf, zg, zo = blocks(z, 4)
     i, f, g, o = blocks(gates, 4)
@@ -78,7 +80,10 @@ def forward(x: Array, weights: Weights, state: State, options: Options) -> Cache
 
 
 def backward(cache: Cache, weights: Weights, options: Options, dsteps: State, dstate: State) -> Gradients:
-    """Back-propagation through time: undoes the lines of `forward`, last to first."""
+    """Back-propagation through time, in full (Graves & Schmidhuber 2005; the paper of 1997 cut it off).
+
+    Undoes the lines of `forward`, last to first.
+    """
     W, U, b = weights
     x, z, gates, c, s, h = cache
     d_act, d_sigma = options.activation.backward, options.recurrent_activation.backward

@@ -26,7 +26,7 @@ class State(NamedTuple):
 
 
 class Options(NamedTuple):
-    activation: Activation = Activation("tanh")
+    activation: Activation = Activation("tanh")  # act
 
 
 class Cache(NamedTuple):

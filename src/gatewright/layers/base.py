@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 
 from gatewright.arrays import Array
-from gatewright.errors import ShapeError
+from gatewright.errors import OptionError, ShapeError
 from gatewright.layers import dispatch
 from gatewright.layers.dispatch import Choice
 from gatewright.parameters import SHARED, Parameters, Scope
@@ -34,6 +34,9 @@ class Layer(ABC):
     """What to compute: a frozen description, equal by value, that holds no arrays.
 
     The parameters are a value of their own, made by `init` and handed to `forward` and `backward`, and so is the state.
+    x is (B, T, F), for an Embedding (B, T) whole numbers, for layers without memory also (B, F); y is (B, T, O), or (B, O)
+    where one output a row is given. The constructors raise OptionError for impossible options. `init`, `forward` and
+    `backward` trust what they are given: a Model checks it first.
     """
 
     @abstractmethod
@@ -45,11 +48,18 @@ class Layer(ABC):
         self, params: Scope, x: Array, state: Any = None, *,
         steps: Steps | None = None, training: bool = False, rng: Rng = None, kernel: str = "auto",
     ) -> Result:  # fmt: skip
-        """(y, state, cache) for x, batch first. Dead steps of x are not read, those of y are zero."""
+        """(y, state, cache) for x, batch first. Dead steps of x are not read, those of y are zero.
+
+        state: in the form of `state_shape`, None to begin from the learned one or zero. steps: the live steps, None for all.
+        training: dropout acts, drawn from rng. kernel: "auto", "numpy" or "compiled".
+        """
 
     @abstractmethod
     def backward(self, params: Scope, grads: Scope, cache: Any, dy: Any, dstate: Any = None) -> tuple[Array, Any]:
-        """(dx, dstate) from the gradients of the output and of the final state (None: zero); adds the rest into `grads`."""
+        """(dx, dstate) from the gradients of the output and of the final state (None: zero); adds the rest into `grads`.
+
+        cache: what `forward` gave; dy: of the shape of y; dx: of the shape of x; dstate, in and out: in the form of the state.
+        """
 
     def prepare(self, params: Scope, x: Array, state: Any, kernel: str) -> Step | None:
         """A compiled step that reads x (B, F) and begins with a copy of `state`; None where a layer has no compiled code."""
@@ -66,7 +76,7 @@ class Layer(ABC):
 
     @abstractmethod
     def shape_out(self, shape: Shape) -> Shape:
-        """The shape of the output for an input of `shape`. Raises ShapeError for an input that can't be."""
+        """The shape of the output for an input of `shape`. Raises ShapeError for an impossible one."""
 
     def state_shape(self, batch: int) -> Any:
         """The layer's state with a shape in place of every array, or None if it has no state."""
@@ -173,6 +183,16 @@ def init_children(layer: Layer, rng: np.random.Generator, trainable: bool) -> Pa
 def live_steps(x: Array, steps: Steps | None) -> Array | None:
     """(B, T) bool: the live steps of x (B, T, …), or None where all of them are."""
     return None if steps is None else live_or_none(steps, *x.shape[:2])
+
+
+def dropout_mask(x: Array, rate: float, rng: Rng) -> Array:
+    """What x (any shape) is multiplied by: 0 with probability `rate`, else 1 / (1 - rate).
+
+    Inverted dropout (Srivastava et al. 2014). Raises OptionError without a generator.
+    """
+    if rng is None:
+        raise OptionError("training with dropout needs rng=np.random.default_rng(…)")
+    return ((rng.random(x.shape) >= rate) / (1 - rate)).astype(x.real.dtype)
 
 
 def zero_dead(x: Array, live: Array | None) -> Array:

@@ -29,8 +29,10 @@ class Cache(NamedTuple):
 class Bidirectional(Layer):
     """`layer` from the beginning and `backward_layer` (default: another of the same) from the end (Schuster & Paliwal 1997).
 
-    The outputs are aligned with x and merged: "concat" (last axis), "sum", "mul" or "ave". With return_sequences=False each
-    layer's last output: that of the first step for the one that runs backwards. The state is (forward, backward).
+    (B, T, F) -> (B, T, O), the outputs aligned with x and merged: "concat" (last axis), "sum", "mul" or "ave". With
+    return_sequences=False (B, O), each layer's last output: that of the first step for the one that runs backwards. The state
+    is (forward, backward). trainable: False freezes both. Raises OptionError for layers that are not recurrent or that turn
+    the sequence themselves, ShapeError where the outputs don't go together.
     """
 
     layer: Recurrent

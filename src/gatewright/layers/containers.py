@@ -37,7 +37,9 @@ def check_inner(where: str, layer: Any) -> None:
 class Sequential(Layer):
     """Layers one after the other: gw.Sequential(gw.LSTM(1, 32), gw.Dense(32, 1)); the state is a tuple, one entry a layer.
 
-    Shapes are checked when it is built. Parameter names begin with the layer's index. trainable=False freezes all of it.
+    x is what the first layer takes, y what the last one gives. Shapes are checked when it is built: ShapeError says which layer
+    can't follow which, OptionError which can't stand where. Parameter names begin with the layer's index. trainable=False
+    freezes all of it.
     """
 
     layers: tuple[Layer, ...]
@@ -73,17 +75,24 @@ class Sequential(Layer):
             try:
                 shape = layer.shape_out(shape)
             except ShapeError as error:
-                if index and layer.features_in not in (None, shape[-1]):
-                    wants = f"takes {layer.features_in} features, and layer {index - 1} gives {shape[-1]}"
-                    raise ShapeError(f"layer {index}, {layer}, {wants}") from None
-                raise ShapeError(f"layer {index}, {layer}: {error}") from None
+                raise ShapeError(f"layer {index}, {layer}{self._misfit(index, shape) or f': {error}'}") from None
         return shape
+
+    def _misfit(self, index: int, shape: Shape) -> str | None:
+        """Why a layer can't follow the one before it, which gives `shape`."""
+        wants = self.layers[index].features_in
+        if index and wants is not None and wants != shape[-1]:
+            return f", takes {wants} features, and layer {index - 1} gives {shape[-1]}"
+        if index and len(shape) == 2:
+            return f", reads a sequence, but layer {index - 1} gives its last output alone: leave its return_sequences=True"
+        return None
 
     def config(self) -> dict[str, Any]:
         return {"layers": self.layers, "trainable": self.trainable}
 
     def replace(self, **changes: Any) -> "Sequential":
-        return Sequential(*changes.get("layers", self.layers), trainable=changes.get("trainable", self.trainable))
+        arguments = {**self.config(), **changes}
+        return Sequential(*arguments.pop("layers"), **arguments)
 
     def __repr__(self) -> str:
         words = [*map(repr, self.layers), *([] if self.trainable else ["trainable=False"])]
@@ -187,7 +196,10 @@ class Wrapper(Layer):
 
 @dataclass(frozen=True, init=False, repr=False)
 class Residual(Wrapper):
-    """y = x + layer(x), of one shape (He et al. 2016); the state is the layer's."""
+    """y = x + layer(x), of one shape (B, T, F) or (B, F) (He et al. 2016); the state is the layer's.
+
+    Raises ShapeError for a layer that changes the shape, OptionError for one that changes the order of the steps.
+    """
 
     def __init__(self, layer: Layer) -> None:
         check_inner("Residual", layer)
@@ -228,8 +240,12 @@ class Residual(Wrapper):
 
     def shape_out(self, shape: Shape) -> Shape:
         out = self.layer.shape_out(shape)
+        if len(out) < len(shape):
+            raise ShapeError(f"Residual: {self.layer} gives its last output alone, which can't be added to a sequence")
         if out != shape:
-            raise ShapeError(f"Residual adds the layer's output to x: got {out} for x of shape {shape}, wanted the same")
+            raise ShapeError(
+                f"Residual: {self.layer} makes {out[-1]} features of {shape[-1]}; wanted as many, since x is added"
+            )
         return out
 
 
@@ -237,7 +253,7 @@ class Residual(Wrapper):
 class Shared(Wrapper):
     """A layer whose parameters are kept once under `shared.<name>.…`, wherever in the network it is used.
 
-    Every gw.Shared of one name must hold the same layer. The state is the layer's, one for every place.
+    x, y and the state are the layer's, a state for every place. Raises OptionError where one name stands for two layers.
     """
 
     name: str

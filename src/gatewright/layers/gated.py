@@ -21,7 +21,10 @@ class RNN(Recurrent):
     x is (B, T, input_size); the output (B, T, hidden_size * directions), or its last live step (B, hidden_size * directions)
     with return_sequences=False. The state is `(h,)`, of shape (num_layers * directions, B, hidden_size).
 
-    num_layers: layers on top of each other, with `dropout` of what goes from one to the next in training.
+    Each layer and direction has W (F, H), U (H, H), b (H,) and, with learn_initial_state, h0 (H,); with k gates W, U and b are
+    k times as wide, the gates side by side.
+
+    num_layers: layers on top of each other, with `dropout`, a rate in [0, 1), of what goes from one to the next in training.
     bidirectional: a second layer that runs from the end, its output concatenated.
     return_state_sequence: the output is a State instead, every layer's and direction's h (and c) of every step, joined on
         the last axis: (B, T, num_layers * directions * hidden_size).
@@ -31,11 +34,12 @@ class RNN(Recurrent):
     activation: a name, None (linear) or a gw.Activation.
     bias: False leaves the bias out.
     learn_initial_state: the state from which sequences begin is trained (it begins at zero).
-    init: "keras" (the three initialisers by name), "pytorch" (all of U(-1/sqrt(H), 1/sqrt(H))) or, for cells with gates,
+    init: "keras" (kernel_initializer "glorot_uniform", recurrent_initializer "orthogonal", bias_initializer "zeros", or
+        others by name), "pytorch" (all of U(-1/sqrt(H), 1/sqrt(H))) or, for cells with gates,
         "chrono" (biases of Tallec & Ollivier 2018 for memories of up to `chrono_steps` steps, default 100).
     trainable: False freezes the layer's parameters.
 
-    Raises OptionError for a value that can't be, with the known ones.
+    Raises OptionError for an impossible value, with the known ones.
     """
 
     cell: ClassVar[ModuleType] = cells.rnn
@@ -129,6 +133,8 @@ class LSTM(Gated):
         super()._check()
         if self.forget_bias is not None and (not self.bias or self.initialization != "keras"):
             raise OptionError("forget_bias goes with bias=True and init='keras'; leave it out")
+        if self.forget_bias is not None:
+            checks.number("forget_bias", self.forget_bias)
         if self.forget_bias is None and self.bias and self.initialization == "keras":
             object.__setattr__(self, "forget_bias", 1.0)
 
@@ -147,7 +153,9 @@ class LSTM(Gated):
 
 @dataclass(frozen=True, init=False, repr=False)
 class GRU(Gated):
-    """Gated recurrent unit layers (Cho et al. 2014), gates in the order z r n, h' = z h + (1 - z) n.
+    """Gated recurrent unit layers (Cho et al. 2014), gates in the order z r n.
+
+    z, r = recurrent_activation(x W + h U + b), n = activation(x W + b + r (h U + bn)), h' = z h + (1 - z) n.
 
     reset_after: the reset gate acts after the product with U (cuDNN, PyTorch, Keras' default), and that product has a bias of
     its own, `bn` (H,); False: before it, as in the paper. The state is `(h,)`, of shape (num_layers * directions, B,

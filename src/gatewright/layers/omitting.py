@@ -10,7 +10,7 @@ from gatewright import checks
 from gatewright.arrays import Array
 from gatewright.errors import OptionError, ShapeError
 from gatewright.layers import dispatch
-from gatewright.layers.base import Layer, Result, Rng, Shape, Step, live_steps, zero_dead
+from gatewright.layers.base import Layer, Result, Rng, Shape, Step, dropout_mask, live_steps, zero_dead
 from gatewright.layers.dispatch import Choice
 from gatewright.parameters import Parameters, Scope
 from gatewright.steps import Steps, with_mask
@@ -20,7 +20,7 @@ from gatewright.steps import Steps, with_mask
 class Dropout(Layer):
     """Inverted dropout (Srivastava et al. 2014) in training: each number is 0 with probability `rate`, else / (1 - rate).
 
-    Any shape; outside training x goes through.
+    Any shape; outside training x goes through. Raises OptionError for a rate outside [0, 1).
     """
 
     rate: float
@@ -42,10 +42,7 @@ class Dropout(Layer):
     ) -> Result:  # fmt: skip
         """x with numbers dropped, in training."""
         live = live_steps(x, steps)
-        keep: Array | None = None
-        if training and self.rate:
-            assert rng is not None, "training with dropout needs an rng"
-            keep = ((rng.random(x.shape) >= self.rate) / (1 - self.rate)).astype(x.real.dtype)
+        keep = dropout_mask(x, self.rate, rng) if training and self.rate else None
         y = zero_dead(x, live)
         return y if keep is None else y * keep, None, (keep, live)
 

@@ -47,7 +47,9 @@ def merged_shape(shapes: list[Shape], how: str) -> Shape:
 class Parallel(Layer):
     """Layers side by side on the same x, their outputs merged: "concat" (last axis), "sum", "mul" or "ave".
 
-    The state is a tuple, one entry a layer. A step of the output is live where it is live in every layer's.
+    (B, T, F) -> (B, T, O), or (B, O) where all layers give one output a row. The state is a tuple, one entry a layer. A step of
+    the output is live where it is live in every layer's. trainable: False freezes all of it. Raises ShapeError where outputs
+    don't go together, OptionError for an impossible layer.
     """
 
     layers: tuple[Layer, ...]
@@ -55,6 +57,8 @@ class Parallel(Layer):
     trainable: bool
 
     def __init__(self, layers: Iterable[Layer], merge: str = "concat", *, trainable: bool = True) -> None:
+        if isinstance(layers, Layer) or not isinstance(layers, Iterable):
+            raise OptionError(f"Parallel: got {layers!r}, wanted a list of layers")
         self._store({"layers": tuple(layers), "merge": merge, "trainable": trainable})
         checks.true_or_false("trainable", trainable)
         if merge not in MERGES:
@@ -67,6 +71,9 @@ class Parallel(Layer):
                 raise OptionError(f"layer {index} gives states (return_state_sequence=True), which can't be merged")
         if len({layer.takes_indices for layer in self.layers}) > 1:
             raise OptionError("Parallel: some layers take indices and some take numbers; all see the same x")
+        wants = {layer.features_in for layer in self.layers if layer.features_in is not None}
+        if len(wants) > 1:
+            raise ShapeError(f"Parallel: the layers take {', '.join(map(str, sorted(wants)))} features; all see the same x")
         check_shared(self)
         if self.features_in or self.takes_indices:
             out = self.shape_out((1, 1) if self.takes_indices else (1, 1, self.features_in or 0))

@@ -65,7 +65,7 @@ class Recurrent(Layer):
         """The cell's Options."""
 
     def _check(self) -> None:
-        """Normalises the fields and raises OptionError for values that can't be."""
+        """Normalises the fields and raises OptionError for impossible values."""
         for name, least in (("input_size", 1), ("hidden_size", 1), ("num_layers", 1)):
             checks.whole_number(name, getattr(self, name), least)
         for name in ("bidirectional", "return_sequences", "return_state_sequence", "go_backwards", "bias",
@@ -229,7 +229,7 @@ class Recurrent(Layer):
         line = packed.flip(line) if self.go_backwards else line
         sequences, finals, scans, dropped = [], [], [], []
         for k in range(self.num_layers):
-            keep = self._dropout_mask(line, rng) if training and k > 0 and self.dropout else None
+            keep = base.dropout_mask(line, self.dropout, rng) if training and k > 0 and self.dropout else None
             line = line if keep is None else line * keep
             dropped.append(keep)
             for d in range(ways):
@@ -362,11 +362,6 @@ class Recurrent(Layer):
         for name, array in zip(dweights._fields, dweights, strict=True):
             if array is not None:
                 grads.add(name, array)
-
-    def _dropout_mask(self, x: Array, rng: np.random.Generator | None) -> Array:
-        """Inverted dropout (Srivastava et al. 2014): 0 with probability `dropout`, else 1 / (1 - dropout)."""
-        assert rng is not None, "training with dropout needs an rng"
-        return ((rng.random(x.shape) >= self.dropout) / (1 - self.dropout)).astype(x.real.dtype)
 
 
 def _stack(arrays: tuple[Array, ...]) -> Array:

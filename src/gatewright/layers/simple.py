@@ -31,7 +31,8 @@ class Dense(Layer):
     """y = activation(x W + b) on the last axis of anything: (…, input_size) -> (…, output_size).
 
     W is (input_size, output_size), b (output_size,). activation: a name ("softmax" too), None (linear) or a gw.Activation.
-    init: "keras" (kernel_initializer and bias_initializer by name) or "pytorch" (all of U(-1/sqrt(F), 1/sqrt(F))).
+    init: "keras" (kernel_initializer, "glorot_uniform", and bias_initializer, "zeros", or others by name) or "pytorch" (all of
+    U(-1/sqrt(F), 1/sqrt(F))). trainable: False freezes both. Raises OptionError for impossible options.
     """
 
     input_size: int
@@ -176,6 +177,7 @@ class Embedding(Layer):
     """A vector for every index: (…) whole numbers in 0 … count - 1 -> (…, size).
 
     E is (count, size). mask_zero: index 0 is padding; its steps are dead, for the layers behind this one too.
+    embeddings_initializer: by name. trainable: False freezes E. Raises OptionError for impossible options.
     """
 
     count: int
@@ -250,7 +252,8 @@ class Embedding(Layer):
 class LayerNorm(Layer):
     """Layer normalisation (Ba et al. 2016) over the last axis: y = gain (x - mean) / sqrt(var + epsilon) + shift.
 
-    (…, size) -> (…, size); gain and shift are (size,).
+    (…, size) -> (…, size); gain and shift are (size,). epsilon keeps a constant row from a division by zero. Raises OptionError
+    for impossible options.
     """
 
     size: int
@@ -261,8 +264,7 @@ class LayerNorm(Layer):
         self._store(locals())
         checks.whole_number("size", size)
         checks.true_or_false("trainable", trainable)
-        if not epsilon > 0:
-            raise OptionError(f"epsilon: got {epsilon!r}, wanted a number above 0")
+        checks.positive("epsilon", epsilon)
 
     def shapes(self) -> dict[str, Shape]:
         return {"gain": (self.size,), "shift": (self.size,)}

@@ -50,13 +50,15 @@ def from_json(value: Any) -> Any:
     arguments = {name: from_json(item) for name, item in value.items() if name != "type"}
     try:
         if kind is Sequential:
-            return Sequential(*arguments["layers"], trainable=arguments["trainable"])
+            return Sequential(*arguments.pop("layers"), **arguments)
         return kind(**arguments)
     except (TypeError, KeyError, OptionError, ShapeError) as error:
         raise FormatError(f"layer {kind.__name__}: {error}") from None
 
 
 def _activation(value: dict[str, Any]) -> Activation:
+    if set(value) - {"activation", "alpha", "beta"}:
+        raise FormatError(f"activation {value!r}: wanted a name, alpha and beta")
     try:
         return Activation(value["activation"], value.get("alpha"), value.get("beta"))
     except (TypeError, KeyError, ValueError) as error:

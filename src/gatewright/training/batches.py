@@ -80,6 +80,8 @@ def prepare(objective: Objective, data: Data, dtype: Any, class_weight: ClassWei
     """
     x, steps, loss = data.x, data.steps, objective.loss
     shape = objective.layer.shape_out(x.shape)
+    if len(shape) < 2:
+        raise ShapeError(f"the output has shape {shape}; a loss wants (B, O) or (B, T, O)")
     timed = len(shape) > 2
     y = _typed(loss, _shaped(loss, np.asarray(data.y), shape), dtype)
     lead = shape[:2] if timed else shape[:1]
@@ -182,7 +184,7 @@ def windows(time: int, tbptt: tuple[int, int] | None) -> Iterator[Window]:
     """
     k1, k2 = tbptt or (time, time)
     start = fresh = 0
-    for stop in [*range(k1, time, k1), time]:
+    for stop in [*range(k1, time, max(k1, 1)), time]:
         handoff = stop if stop == time else max(0, min(stop + k1, time) - k2)
         yield Window(start, handoff, stop, fresh)
         start, fresh = handoff, stop

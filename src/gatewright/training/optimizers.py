@@ -7,7 +7,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -52,7 +52,10 @@ class Optimizer(ABC):
         name = type(self).__name__
         not_negative(f"{name}: learning_rate", self.learning_rate)
         not_negative(f"{name}: weight_decay", self.weight_decay)
-        for pattern, options in (self.groups or {}).items():
+        groups: Any = {} if self.groups is None else self.groups
+        if not isinstance(groups, Mapping) or not all(isinstance(options, Mapping) for options in groups.values()):
+            raise OptionError(f"{name}: groups: got {groups!r}, wanted a dict such as {{'*.b': {{'weight_decay': 0}}}}")
+        for pattern, options in groups.items():
             for option, value in options.items():
                 if option not in ("learning_rate", "weight_decay"):
                     raise one_of(f"{name}: groups[{pattern!r}]: option", option, ("learning_rate", "weight_decay"))
