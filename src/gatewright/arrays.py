@@ -26,12 +26,6 @@ def float_dtype(dtype: Any) -> "np.dtype[Any]":
     return np.dtype(np.float32 if name == "float32" else np.float64)
 
 
-def contiguous(array: Array) -> Array:
-    """`array` if its numbers stand side by side along the last axis, as compiled code reads them; else a copy that does."""
-    fine = array.flags.aligned and (array.shape[-1] <= 1 or array.strides[-1] == array.itemsize)
-    return array if fine else np.ascontiguousarray(array)
-
-
 def numbers(values: Any, name: str) -> Array:
     """`values` as an array of real numbers, of any shape; DataError, with `name`, for anything else."""
     try:

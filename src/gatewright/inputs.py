@@ -73,11 +73,7 @@ def values(layer: Layer, x: Array, live: Steps | None, dtype: Any) -> Array:
 
 def own(y: Any, batch: Batch) -> Any:
     """An output that is the caller's alone: a copy where it may be a part of the input or stands in another order."""
-
-    def kept(array: Array) -> Array:
-        return array if array.flags.c_contiguous and not np.may_share_memory(array, batch.x) else np.array(array)
-
-    return tree_map(kept, y)
+    return tree_map(lambda a: a if a.flags.c_contiguous and not np.may_share_memory(a, batch.x) else np.array(a), y)
 
 
 def as_given(y: Any, batch: Batch) -> Any:

@@ -19,8 +19,7 @@ class Fast(NamedTuple):
     """A prepared step and what it reads."""
 
     x: Array  # (B, F)
-    flat: Array  # (B F,) the same
-    zeros: Array  # (B F,)
+    zeros: Array  # (B, F)
     shape: tuple[int, ...]  # that x may have too: (F,) where B is 1
     step: Step
     row: Array  # (O,) the first of y
@@ -91,7 +90,7 @@ class Stream:
         fast = self._fast if self._fast_version == self._params.version else self._prepared()
         if fast is not None and type(x) is np.ndarray and x.dtype == fast.x.dtype and x.shape in (fast.x.shape, fast.shape):
             fast.x[...] = x
-            if np.dot(fast.flat, fast.zeros) == 0:  # NaN where one is not finite, which is refused below
+            if np.vdot(fast.x, fast.zeros) == 0:  # NaN where one is not finite, which is refused below
                 for run in fast.step.runs:
                     run()
                 return (fast.step.y if x.ndim == 2 else fast.row).copy()
@@ -128,9 +127,8 @@ class Stream:
             step = self._layer.prepare(self._params, x, self._state, self._kernel)
             if step is not None:
                 self._state = step.state
-                self._fast = Fast(
-                    x, x.ravel(), np.zeros_like(x).ravel(), x.shape[1:] if self._batch == 1 else x.shape, step, step.y[0]
-                )
+                shape = x.shape[1:] if self._batch == 1 else x.shape
+                self._fast = Fast(x, np.zeros_like(x), shape, step, step.y[0])
         return self._fast
 
     def __repr__(self) -> str:

@@ -7,7 +7,7 @@ from gatewright.kernels import problem, target
 
 def pytest_report_header():
     """What the kernels are compiled for."""
-    return f"kernels: {problem() or target.host()}"
+    return f"kernels: {problem('norm') or target.host()}"
 
 
 @pytest.fixture(params=[lanes for lanes in target.TARGETS if lanes <= target.host().lanes])

@@ -89,7 +89,7 @@ def test_an_unknown_machine_has_no_kernels(monkeypatch):
 
 
 def test_the_host_has_kernels():
-    assert kernels.problem() is None, "the tests of compiled code need a machine with FMA, and llvmlite"
+    assert kernels.problem("norm") is None, "the tests of compiled code need a machine with FMA, and llvmlite"
 
 
 PROGRAM = """

@@ -13,55 +13,33 @@
 `layers/dispatch.py` is the only one that looks in here. llvmlite is imported with the first layer that could use it.
 """
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from gatewright.kernels.dense import Kernel as DenseKernel
-    from gatewright.kernels.norm import Kernel as NormKernel
-    from gatewright.kernels.recurrent import Kernel as ScanKernel
+from typing import Any
 
 
-def problem() -> str | None:
-    """Why nothing can be compiled here, or None."""
+def problem(kind: str, *details: Any) -> str | None:
+    """Why this can't be compiled here, or None.
+
+    kind and details: "rnn", "lstm" or "gru" and the cell's Options; "dense" and the name of its activation; "norm".
+    """
     try:
-        from gatewright.kernels import target
+        from gatewright.kernels import formulas, heads, target
     except ImportError:
         return "llvmlite is not installed, which makes inference faster: pip install 'gatewright[fast]'"
-    return target.problem()
-
-
-def scan_problem(cell: str, options: Any) -> str | None:
-    """Why a cell ("rnn", "lstm", "gru") with these options can't be compiled, or None."""
-    from gatewright.kernels import formulas
-
-    found = formulas.find(cell, options)
+    if target.problem() or kind == "norm":
+        return target.problem()
+    if kind == "dense":
+        (name,), known = details, heads.ACTIVATIONS
+        return None if name in known else f"activation {name!r}: {', '.join(known)} are compiled"
+    found = formulas.find(kind, *details)
     return found if isinstance(found, str) else None
 
 
-def scan_kernel(cell: str, options: Any) -> "ScanKernel":
-    """The kernel of a cell that has no problem, compiled at its first use."""
-    from gatewright.kernels import recurrent, target
+def load(kind: str, *details: Any) -> Any:
+    """The kernel of what has no problem, compiled at its first use."""
+    from gatewright.kernels import dense, norm, recurrent, target
 
-    return recurrent.compiled(cell, options, target.host())
-
-
-def dense_problem(activation: str) -> str | None:
-    """Why a Dense with this activation can't be compiled, or None."""
-    from gatewright.kernels import heads
-
-    known = heads.ACTIVATIONS
-    return None if activation in known else f"activation {activation!r}: {', '.join(known)} are compiled"
-
-
-def dense_kernel(activation: str) -> "DenseKernel":
-    """The kernel of a Dense that has no problem, compiled at its first use."""
-    from gatewright.kernels import dense, target
-
-    return dense.compiled(activation, target.host())
-
-
-def norm_kernel() -> "NormKernel":
-    """The kernel of LayerNorm, compiled at its first use."""
-    from gatewright.kernels import norm, target
-
-    return norm.compiled(target.host())
+    if kind == "norm":
+        return norm.compiled(target.host())
+    if kind == "dense":
+        return dense.compiled(*details, target.host())
+    return recurrent.compiled(kind, *details, target.host())

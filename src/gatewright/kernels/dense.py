@@ -7,7 +7,7 @@ import numpy as np
 
 from gatewright.arrays import Array
 from gatewright.kernels import heads
-from gatewright.kernels.call import Call, address
+from gatewright.kernels.call import Call, RowKernel, address
 from gatewright.kernels.packing import aligned, panels
 from gatewright.kernels.target import Code, Target
 
@@ -26,7 +26,7 @@ def compiled(activation: str, target: Target) -> "Kernel":
     return Kernel(activation, target)
 
 
-class Kernel:
+class Kernel(RowKernel):
     """A compiled Dense."""
 
     def __init__(self, activation: str, target: Target) -> None:
@@ -39,7 +39,6 @@ class Kernel:
         return Packed(panels([W], self.target.lanes), panels([bias[None]], self.target.lanes), W.shape[1])
 
     def prepare(self, packed: Packed, x: Array, y: Array) -> Call:
-        """A call that writes into y (N, O), for x (N, F), both float32 with a contiguous last axis."""
         vectors, features, _, lanes = packed.weights.shape
         room = self.target.registers * lanes
         work, begin = aligned(room + vectors * lanes)

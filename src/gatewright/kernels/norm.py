@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gatewright.arrays import Array
-from gatewright.kernels.call import Call, address
+from gatewright.kernels.call import Call, RowKernel, address
 from gatewright.kernels.emitter import FLOAT, Emitter, Value
 from gatewright.kernels.packing import aligned, panels
 from gatewright.kernels.target import Code, Target
@@ -59,7 +59,7 @@ def compiled(target: Target) -> "Kernel":
     return Kernel(target)
 
 
-class Kernel:
+class Kernel(RowKernel):
     """A compiled LayerNorm."""
 
     def __init__(self, target: Target) -> None:
@@ -71,7 +71,6 @@ class Kernel:
         return Packed(gains, shifts, np.array([len(gain), epsilon], np.float32))
 
     def prepare(self, packed: Packed, x: Array, y: Array) -> Call:
-        """A call that writes into y (N, size), for x (N, size), both float32 with a contiguous last axis."""
         (N, size), vectors = x.shape, len(packed.gain)
         work, begin = aligned(vectors * self.target.lanes)
         work[:] = 0

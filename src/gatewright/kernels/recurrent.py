@@ -5,9 +5,11 @@ import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from gatewright.arrays import Array
 from gatewright.kernels import formulas, packing, scan
-from gatewright.kernels.call import Call, address
+from gatewright.kernels.call import Call, address, contiguous
 from gatewright.kernels.formulas import Cell
 from gatewright.kernels.packing import aligned
 from gatewright.kernels.target import Code, Target
@@ -75,3 +77,16 @@ class Kernel:
         work, begin = aligned(stops[-1])
         numbers += [begin, *(begin + work.itemsize * stop for stop in stops[:-1])]
         return Call(self.code, numbers + packed.addresses, (packed, x, y, before, after, work))
+
+    def infer(self, packed: Packed, x: Array, state: Any, rectangles: list[tuple[int, int, int]]) -> tuple[Array, Any]:
+        """h after every step (depth, S, H), in batch-first memory, and the final state, for x (depth, S, F).
+
+        rectangles: (start, stop, n), the first n columns being live from line start to stop; h is zero elsewhere.
+        """
+        x, now = contiguous(x), [array.copy() for array in state]
+        h = np.zeros((x.shape[1], x.shape[0], packed.hidden), np.float32).swapaxes(0, 1)
+        for start, stop, n in rectangles:
+            if n and start < stop:
+                part = [array[:n] for array in now]
+                self.prepare(packed, x[start:stop, :n], h[start:stop, :n], part, part).run()
+        return h, type(state)(*now)

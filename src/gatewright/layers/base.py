@@ -26,7 +26,7 @@ class Step(NamedTuple):
 
     runs: tuple[Callable[[], None], ...]  # one after the other
     y: Array  # (B, O)
-    state: Any  # its arrays are read and written
+    state: Any = None  # its arrays are read and written
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -95,7 +95,7 @@ class Layer(ABC):
 
         Raises OptionError for "compiled" where that can't be.
         """
-        return dispatch.other(dispatch.Ask(dtype, kernel, training))
+        return dispatch.choose(dispatch.Ask(dtype, kernel, training, "no kernel is written for this layer"), "")
 
     @property
     def children(self) -> Mapping[str, "Layer"]:

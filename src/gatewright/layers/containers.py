@@ -285,9 +285,6 @@ class Shared(Wrapper):
         scope = params.scope(SHARED + self.name)
         return self.layer.forward(scope, x, state, steps=steps, training=training, rng=rng, kernel=kernel)
 
-    def prepare(self, params: Scope, x: Array, state: Any, kernel: str) -> Step | None:
-        return self.layer.prepare(params.scope(SHARED + self.name), x, state, kernel)
-
     def backward(self, params: Scope, grads: Scope, cache: Any, dy: Any, dstate: Any = None) -> tuple[Array, Any]:
         """What the layer gives; every use adds into the same gradients."""
         return self.layer.backward(params.scope(SHARED + self.name), grads.scope(SHARED + self.name), cache, dy, dstate)

@@ -241,7 +241,7 @@ class Recurrent(Layer):
                 finals.append(cell.State(*map(packed.leave, end)))
                 scans.append(kept)
             line = np.concatenate([seq.h for seq in sequences[-ways:]], axis=-1) if ways > 1 else sequences[-1].h
-        final = cell.State(*map(_stack, zip(*finals, strict=True)))
+        final = cell.State(*map(np.stack, zip(*finals, strict=True)))
         latest = _latest(self.steps_out(x, steps), *x.shape[:2]) if self.masked_output == "repeat" else None
         cache = Cache(packed, out, x.shape[1], tuple(scans), tuple(dropped), latest, state is None)
         return self._output(cache, sequences, finals, line), final, cache
@@ -251,7 +251,8 @@ class Recurrent(Layer):
         if run.load is None:
             return scan.forward(self.cell, self._weights(scope), self.options, x, state, packed)
         kernel = run.load()
-        return scan.infer(kernel, self._packed(kernel, scope), x, state, packed)
+        h, final = kernel.infer(self._packed(kernel, scope), x, state, packed.rectangles())
+        return type(state)(h, *(None for _ in state[1:])), final, scan.Replay(x.shape, x, state)
 
     def prepare(self, params: Scope, x: Array, state: Any, kernel: str) -> Step | None:
         run = self.choice(self._dtype(params, x, state), kernel)
@@ -272,7 +273,7 @@ class Recurrent(Layer):
 
     def choice(self, dtype: Any, kernel: str, training: bool = False) -> Choice:
         problem = "return_state_sequence=True runs on NumPy" if self.return_state_sequence else None
-        return dispatch.recurrent(self.cell, self.options, Ask(dtype, kernel, training, problem))
+        return dispatch.choose(Ask(dtype, kernel, training, problem), self.cell.__name__.rpartition(".")[2], self.options)
 
     def _dtype(self, params: Scope, x: Array, state: Any) -> Any:
         """In which to compute."""
@@ -362,11 +363,6 @@ class Recurrent(Layer):
         for name, array in zip(dweights._fields, dweights, strict=True):
             if array is not None:
                 grads.add(name, array)
-
-
-def _stack(arrays: tuple[Array, ...]) -> Array:
-    """The arrays (B, H) of all layers and directions as one, (N, B, H)."""
-    return arrays[0][None] if len(arrays) == 1 else np.stack(arrays)
 
 
 def _latest(steps: Steps | None, batch: int, time: int) -> Array | None:

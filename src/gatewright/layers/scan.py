@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gatewright.arrays import Array, contiguous
+from gatewright.arrays import Array
 from gatewright.steps import Packing
 
 
@@ -31,26 +31,11 @@ def forward(cell: ModuleType, weights: Any, options: Any, x: Array, state: Any, 
 
 
 class Replay(NamedTuple):
-    """What a compiled scan keeps: enough to run the cell again when its backward pass is asked for."""
+    """What compiled code keeps: enough to run the cell again when its backward pass is asked for."""
 
-    x: Array  # (depth, S, F)
+    shape: tuple[int, ...]  # of x: (depth, S, F)
+    x: Array
     state: Any  # the initial one, (S, H)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """That of x: (depth, S, F)."""
-        return self.x.shape
-
-
-def infer(kernel: Any, packed: Any, x: Array, state: Any, packing: Packing) -> tuple[Any, Any, Replay]:
-    """What `forward` gives, by a compiled kernel; of the states after every step h alone, in batch-first memory."""
-    x, now, of = contiguous(x), [array.copy() for array in state], type(state)
-    h = np.zeros((x.shape[1], x.shape[0], now[0].shape[-1]), x.dtype).swapaxes(0, 1)
-    for start, stop, n in packing.rectangles():
-        if n and start < stop:
-            part = [array[:n] for array in now]
-            kernel.prepare(packed, x[start:stop, :n], h[start:stop, :n], part, part).run()
-    return of(h, *(None for _ in now[1:])), of(*now), Replay(x, state)
 
 
 def backward(

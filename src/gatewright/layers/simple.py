@@ -1,18 +1,17 @@
-"""Layers without memory that have parameters: Dense, Embedding, LayerNorm."""
+"""Layers without memory: Dense, Embedding, LayerNorm, Dropout, Masking."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gatewright import activations, checks, initializers
 from gatewright.activations import Activation, ActivationLike
-from gatewright.arrays import Array, contiguous, rows
+from gatewright.arrays import Array, rows
 from gatewright.errors import OptionError, ShapeError, one_of
 from gatewright.layers import dispatch
-from gatewright.layers.base import Layer, Result, Rng, Shape, Step, live_steps
+from gatewright.layers.base import Layer, Result, Rng, Shape, Step, dropout_mask, live_steps, zero_dead
 from gatewright.layers.dispatch import Ask, Choice
 from gatewright.parameters import Parameters, Scope
 from gatewright.steps import Steps, with_mask
@@ -92,13 +91,9 @@ class Dense(Layer):
         live = live_steps(x, steps)
         flat = rows(x if live is None else x[live])
         run = self.choice(np.result_type(params["W"], x), kernel, training)
-        z, y = (
-            self._values(params, flat)
-            if run.load is None
-            else (None, _infer(run.load(), self._packed, params, flat, self.output_size))
-        )
-        cache = DenseCache(flat, z, y if z is not None else None, live, x.shape)
-        return _spread(y, live, (*x.shape[:-1], self.output_size)), None, cache
+        z, y = self._values(params, flat) if run.load is None else (None, None)
+        out: Any = _infer(run.load(), self, params, flat, self.output_size) if run.load else y
+        return _spread(out, live, (*x.shape[:-1], self.output_size)), None, DenseCache(flat, z, y, live, x.shape)
 
     def _values(self, params: Scope, x: Array) -> tuple[Array, Array]:
         """Before and after the activation, (N, O) each."""
@@ -108,15 +103,16 @@ class Dense(Layer):
         return z, self.activation.forward(z)
 
     def prepare(self, params: Scope, x: Array, state: Any, kernel: str) -> Step | None:
-        return _prepared(self.choice(np.result_type(params["W"], x), kernel), self._packed, params, x, self.output_size)
+        return _step(self.choice(np.result_type(params["W"], x), kernel), self, params, x, self.output_size)
 
-    def _packed(self, kernel: Any, params: Scope) -> Any:
+    def packed(self, kernel: Any, params: Scope) -> Any:
+        """The parameters as `kernel` reads them."""
         return params.derived(kernel, lambda: kernel.pack(params["W"], params["b"] if self.bias else None))
 
     def choice(self, dtype: Any, kernel: str, training: bool = False) -> Choice:
         a = self.activation
         problem = None if a == Activation(a.name) else f"{a!r} has constants of its own"
-        return dispatch.dense(a.name, Ask(dtype, kernel, training, problem))
+        return dispatch.choose(Ask(dtype, kernel, training, problem), "dense", a.name)
 
     def backward(self, params: Scope, grads: Scope, cache: DenseCache, dy: Array, dstate: Any = None) -> tuple[Array, Any]:
         """dx (…, input_size) from dy (…, output_size)."""
@@ -144,23 +140,17 @@ class Dense(Layer):
         return self.activation.analytic
 
 
-Pack: TypeAlias = Callable[[Any, Scope], Any]  # (kernel, parameters) -> the packed ones
+def _infer(kernel: Any, layer: "Dense | LayerNorm", params: Scope, x: Array, size: int) -> Array:
+    """The output (N, size) of compiled code."""
+    return np.asarray(kernel.infer(layer.packed(kernel, params), x, size))
 
 
-def _infer(kernel: Any, pack: Pack, params: Scope, x: Array, size: int) -> Array:
-    """The output (N, size) of a compiled kernel for x (N, F)."""
-    y = np.empty((len(x), size), x.dtype)
-    if len(x):
-        kernel.prepare(pack(kernel, params), contiguous(x), y).run()
-    return y
-
-
-def _prepared(run: Choice, pack: Pack, params: Scope, x: Array, size: int) -> Step | None:
-    """The same for x (B, F), prepared to be run for every step."""
+def _step(run: Choice, layer: "Dense | LayerNorm", params: Scope, x: Array, size: int) -> Step | None:
+    """One compiled step for x (B, F), prepared."""
     if run.load is None:
         return None
-    kernel, y = run.load(), np.empty((len(x), size), x.dtype)
-    return Step((kernel.prepare(pack(kernel, params), x, y).run,), y, None)
+    kernel = run.load()
+    return Step(*kernel.step(layer.packed(kernel, params), x, size))
 
 
 def _spread(flat: Array, live: Array | None, shape: Shape) -> Array:
@@ -228,8 +218,7 @@ class Embedding(Layer):
         grads.add("E", dE)
         return np.zeros(shape, dy.dtype), None
 
-    def choice(self, dtype: Any, kernel: str, training: bool = False) -> Choice:
-        return dispatch.copies(kernel)
+    choice = dispatch.copies
 
     def shape_out(self, shape: Shape) -> Shape:
         if len(shape) != 2:
@@ -283,11 +272,8 @@ class LayerNorm(Layer):
         flat = rows(x if live is None else x[live])
         run = self.choice(np.result_type(params["gain"], x), kernel, training)
         if run.load is not None:
-            return (
-                _spread(_infer(run.load(), self._packed, params, flat, x.shape[-1]), live, x.shape),
-                None,
-                (flat, None, live, x.shape),
-            )
+            y = _infer(run.load(), self, params, flat, self.size)
+            return _spread(y, live, x.shape), None, (flat, None, live, x.shape)
         normal, scale = self._normal(flat)
         return _spread(normal * params["gain"] + params["shift"], live, x.shape), None, (normal, scale, live, x.shape)
 
@@ -298,13 +284,14 @@ class LayerNorm(Layer):
         return centred * scale, scale
 
     def prepare(self, params: Scope, x: Array, state: Any, kernel: str) -> Step | None:
-        return _prepared(self.choice(np.result_type(params["gain"], x), kernel), self._packed, params, x, self.size)
+        return _step(self.choice(np.result_type(params["gain"], x), kernel), self, params, x, self.size)
 
-    def _packed(self, kernel: Any, params: Scope) -> Any:
+    def packed(self, kernel: Any, params: Scope) -> Any:
+        """The parameters as `kernel` reads them."""
         return params.derived((kernel, self), lambda: kernel.pack(params["gain"], params["shift"], self.epsilon))
 
     def choice(self, dtype: Any, kernel: str, training: bool = False) -> Choice:
-        return dispatch.norm(Ask(dtype, kernel, training))
+        return dispatch.choose(Ask(dtype, kernel, training), "norm")
 
     def backward(self, params: Scope, grads: Scope, cache: Any, dy: Array, dstate: Any = None) -> tuple[Array, Any]:
         """dx (…, size) from dy (…, size)."""
@@ -327,3 +314,87 @@ class LayerNorm(Layer):
     @property
     def features_in(self) -> int | None:
         return self.size
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Dropout(Layer):
+    """Inverted dropout (Srivastava et al. 2014) in training: each number is 0 with probability `rate`, else / (1 - rate).
+
+    Any shape; outside training x goes through. Raises OptionError for a rate outside [0, 1).
+    """
+
+    rate: float
+
+    def __init__(self, rate: float) -> None:
+        self._store(locals())
+        checks.fraction("rate", rate)
+
+    def init(self, rng: np.random.Generator) -> Parameters:
+        """No parameters."""
+        return Parameters({})
+
+    def prepare(self, params: Scope, x: Array, state: Any, kernel: str) -> Step | None:
+        return Step((), x)
+
+    def forward(
+        self, params: Scope, x: Array, state: Any = None, *,
+        steps: Steps | None = None, training: bool = False, rng: Rng = None, kernel: str = "auto",
+    ) -> Result:  # fmt: skip
+        """x with numbers dropped, in training."""
+        live = live_steps(x, steps)
+        keep = dropout_mask(x, self.rate, rng) if training and self.rate else None
+        y = zero_dead(x, live)
+        return y if keep is None else y * keep, None, (keep, live)
+
+    def backward(self, params: Scope, grads: Scope, cache: Any, dy: Array, dstate: Any = None) -> tuple[Array, Any]:
+        """dx of the shape of dy."""
+        keep, live = cache
+        return zero_dead(dy if keep is None else dy * keep, live), None
+
+    choice = dispatch.copies
+
+    def shape_out(self, shape: Shape) -> Shape:
+        return shape
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Masking(Layer):
+    """Steps whose features are all equal to `value` are dead (Keras' rule; NaN is a value too): (B, T, F) -> (B, T, F)."""
+
+    value: float
+
+    def __init__(self, value: float = 0.0) -> None:
+        self._store(locals())
+        if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+            raise OptionError(f"value: got {value!r}, wanted a number")
+
+    def init(self, rng: np.random.Generator) -> Parameters:
+        """No parameters."""
+        return Parameters({})
+
+    def forward(
+        self, params: Scope, x: Array, state: Any = None, *,
+        steps: Steps | None = None, training: bool = False, rng: Rng = None, kernel: str = "auto",
+    ) -> Result:  # fmt: skip
+        """x with zeros at dead steps."""
+        live = live_steps(x, self.steps_out(x, steps))
+        return zero_dead(x, live), None, live
+
+    def backward(self, params: Scope, grads: Scope, cache: Any, dy: Array, dstate: Any = None) -> tuple[Array, Any]:
+        """dx of the shape of dy, zero at dead steps."""
+        return zero_dead(dy, cache), None
+
+    choice = dispatch.copies
+
+    def shape_out(self, shape: Shape) -> Shape:
+        if len(shape) != 3:
+            raise ShapeError(f"got x of shape {shape}, wanted (batch, time, features)")
+        return shape
+
+    def steps_in(self, x: Array, steps: Steps | None) -> Steps | None:
+        return self.steps_out(x, steps)
+
+    def steps_out(self, x: Array, steps: Steps | None) -> Steps | None:
+        """A step is live if one of its features differs from `value`."""
+        differs: Array = np.logical_not(np.isnan(x)) if math.isnan(self.value) else np.not_equal(x, x.dtype.type(self.value))
+        return with_mask(steps, np.asarray(differs.any(axis=-1)))

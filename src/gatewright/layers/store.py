@@ -9,9 +9,8 @@ from gatewright.layers.base import Layer
 from gatewright.layers.bidirectional import Bidirectional
 from gatewright.layers.containers import Residual, Sequential, Shared
 from gatewright.layers.gated import GRU, LSTM, RNN
-from gatewright.layers.omitting import Dropout, Masking
 from gatewright.layers.parallel import Parallel
-from gatewright.layers.simple import Dense, Embedding, LayerNorm
+from gatewright.layers.simple import Dense, Dropout, Embedding, LayerNorm, Masking
 
 _KINDS = (
     *(RNN, LSTM, GRU, Bidirectional),
