@@ -170,6 +170,31 @@ def test_a_streams_results_are_the_callers():
     assert not np.array_equal(stream.state.h, state.h)
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_prepared_step_refuses_what_is_not_finite(bad):
+    """And leaves the state as it was."""
+    stream = gw.Model(gw.Sequential(gw.GRU(3, 4), gw.Dense(4, 1)), seed=0, kernel="compiled").stream(2)
+    stream.step(np.ones((2, 3), np.float32))
+    before = stream.state[0].h
+    x = np.ones((2, 3), np.float32)
+    x[1, 2] = bad
+    with pytest.raises(gw.DataError, match="row 1"):
+        stream.step(x)
+    assert np.array_equal(stream.state[0].h, before)
+    assert np.isfinite(stream.step(np.full((2, 3), 3e38, np.float32))).all()
+
+
+def test_a_prepared_step_takes_what_the_slow_one_takes():
+    """Lists, other dtypes and strides: the same bits."""
+    x = np.arange(1, 7).reshape(2, 3) / 4
+    results = []
+    for given in (x.astype(np.float32), x, x.tolist(), np.asfortranarray(x.astype(np.float32)), x.astype(np.float32)[:, ::1]):
+        stream = gw.Model(gw.LSTM(3, 4), seed=0, kernel="compiled").stream(2)
+        stream.step(np.ones((2, 3), np.float32))
+        results.append(stream.step(given))
+    assert all(np.array_equal(result, results[0]) for result in results)
+
+
 def test_training_runs_on_numpy():
     layer = gw.LSTM(2, 3)
     assert layer.choice(np.dtype(np.float32), "compiled", training=True) == dispatch.Choice("numpy", "training runs on NumPy")
