@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gatewright.arrays import Array
+from gatewright.checks import positive, whole_number
 from gatewright.errors import DataError, GatewrightError, OptionError, one_of
 from gatewright.parameters import Parameters
 from gatewright.state import checked as checked_state
@@ -100,16 +101,20 @@ class Choices(NamedTuple):
 
 def choices(method: str, directions: Any, elements: Any, tolerance: Any) -> Choices:
     """How to check by "complex" or "differences"; OptionError for numbers of probes or a tolerance that can't be."""
-    for name, count in (("directions", directions), ("elements", elements)):
-        if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 0:
-            raise OptionError(f"{name}: got {count!r}, wanted a whole number from 0 up")
+    whole_number("directions", directions, 0)
+    whole_number("elements", elements, 0)
     if not directions and not elements:
         raise OptionError("directions=0 and elements=0: nothing would be checked")
     if tolerance is None:
         tolerance = TOLERANCE[method]
-    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float | np.number) or not tolerance > 0:
-        raise OptionError(f"tolerance: got {tolerance!r}, wanted a number above 0, or None")
+    positive("tolerance", tolerance)
     return Choices(method, int(directions), int(elements), float(tolerance))
+
+
+def generator(seed: Any) -> np.random.Generator:
+    """The generator of what a check draws; OptionError for a seed that can't be."""
+    whole_number("seed", seed, 0)
+    return np.random.default_rng(seed)
 
 
 def compare(problem: Problem, choices: Choices, rng: np.random.Generator, title: str) -> Report:
@@ -196,16 +201,17 @@ def gradcheck(
 ) -> Report:
     """Checks the backward pass of a layer or a Model: every parameter, the input and the initial state; gives a Report.
 
-    The function that is differentiated is a random weighting of every output step and of the final state. x is (B, T, F), or
-    (B, T) indices; `state` the initial state (drawn at random if None). A layer's parameters are drawn at random (or
-    `params`); a Model's are its own, where those that are all zero, such as new biases, are drawn too: zeros hide wrong
-    terms. All runs in float64, without dropout. Each tensor is checked along `directions` random directions and at
-    `elements` random elements, by "complex" step (tolerance 1e-10) or central "differences" (1e-7); "auto" takes the first
-    where the activations are analytic. Errors are relative to the largest number of the tensor's gradient.
+    The function that is differentiated is a random weighting of every output step and of the final state. x is (B, T, F),
+    (B, T) indices, or a list of sequences; `state` the initial state (drawn at random if None). A layer's parameters are
+    drawn at random (or `params`); a Model's are its own, where those that are all zero, such as new biases, are drawn too:
+    zeros hide wrong terms. All runs in float64, without dropout. Each tensor is checked along `directions` random
+    directions and at `elements` random elements, by "complex" step (tolerance 1e-10) or central "differences" (1e-7);
+    "auto" takes the first where the activations are analytic. Errors are relative to the largest number of the tensor's
+    gradient.
 
     Raises UninformativeError where the check could not fail: fewer than 3 steps, a state of zeros, vanishing gradients.
     """
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     model, layer = (layer, layer.network) if hasattr(layer, "network") else (None, layer)
     if not hasattr(layer, "takes_indices"):
         raise OptionError(f"gradcheck: got {layer!r}, wanted a layer or a Model")

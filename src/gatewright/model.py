@@ -244,7 +244,7 @@ class Model:
             return *weigh(goal.loss, y, batch, batch.total), None
 
         kind = checking.chosen_method(method, goal.layer.analytic and goal.loss.analytic)
-        rng = np.random.default_rng(seed)
+        rng = checking.generator(seed)
         params = checking.random_parameters(goal.layer, rng, self._parameters)
         given = checking.Inputs(data.x, self.to_network_state(state, len(data.x)), data.steps)
         choices = checking.choices(kind, directions, elements, tolerance)
