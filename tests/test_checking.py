@@ -303,6 +303,13 @@ def test_indices_have_no_gradient():
     assert [row.name for row in report.rows] == [f"parameter {n}" for n in ("0.E", "1.W", "1.U", "1.b", "1.bn")] + [
         "initial state[1].h"
     ]
+    words[1, 4] = 7
+    with refused(DataError, "x: got 7 in row 1, step 4", "wanted an index in 0 … 6"):
+        gw.gradcheck(net, words)
+    assert gw.gradcheck(net, words, lengths=[6, 4]).ok
+    words[0, 2] = -1
+    with refused(DataError, "x: got -1 in row 0, step 2", "wanted an index in 0 … 6"):
+        gw.gradcheck(gw.Model(net), words, lengths=[6, 4])
     words[:, 2:] = 0
     with refused(gw.UninformativeError, "2 steps"):
         gw.gradcheck(net, words)

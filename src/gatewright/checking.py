@@ -228,6 +228,8 @@ def gradcheck(
         state = checked_state(state, layer.state_shape(len(x)), float)
     steps = checked_for(given, x.shape, rank)
     params = random_parameters(layer, rng, params)
+    if layer.takes_indices:
+        _refuse_indices(layer, x, steps, params)
     probe, after, _ = layer.forward(params, x, None, steps=steps)
     dy, dafter = (tree_map(lambda a: rng.standard_normal(a.shape), tree) for tree in (probe, after))
 
@@ -288,6 +290,15 @@ def check_network(
         more = compare(_problem(layer, params, Inputs(x, None, steps), objective, alone), choices, rng, title)
         report = Report(title, report.method, report.tolerance, report.rows + more.rows)
     return report
+
+
+def _refuse_indices(layer: Any, x: Array, steps: Steps | None, params: Parameters) -> None:
+    """An index at a live step has to be in the Embedding: in the smallest of them, for all read the same x."""
+    count = min(len(array) for name, array in params.items() if name.rpartition(".")[2] == "E")
+    live = live_or_none(layer.steps_in(x, steps), *x.shape)
+    wrong = (x < 0) | (x >= count) if live is None else ((x < 0) | (x >= count)) & live
+    for row, step in np.argwhere(wrong)[:1]:
+        raise DataError(f"x: got {x[row, step]} in row {row}, step {step}; wanted an index in 0 … {count - 1}")
 
 
 def _refuse_few_steps(layer: Any, x: Array, steps: Steps | None) -> None:
