@@ -107,7 +107,7 @@ def test_what_does_not_fit_is_refused(metric, loss, message):
 
 
 def test_two_of_one_name_are_refused():
-    with pytest.raises(OptionError, match="have one name"):
+    with pytest.raises(OptionError, match="share a name"):
         metrics.resolve(["mae", "mae"], objective(network()[0], "mse"))
 
 

@@ -60,9 +60,7 @@ def test_a_shared_softmax_cannot_be_folded():
         objective(Sequential(LSTM(2, 3), shared), "cross_entropy")
 
 
-@pytest.mark.parametrize(
-    "layer", [RNN(2, 1, activation="sigmoid"), Sequential(Dense(2, 1, "sigmoid"), Dropout(0.1))], ids=repr
-)
+@pytest.mark.parametrize("layer", [RNN(2, 1, activation="sigmoid"), Sequential(Dense(2, 1, "sigmoid"), Dropout(0.1))], ids=repr)
 def test_a_sigmoid_is_never_applied_twice(layer):
     with pytest.raises(OptionError, match="'sigmoid' makes the output in a place where it can't be left out"):
         objective(layer, "binary_cross_entropy")

@@ -71,7 +71,7 @@ def test_a_negative_loss_improves_by_falling():
         (lambda: StepDecay(2, factor=0), "StepDecay: factor: got 0"),
         (lambda: StepDecay(2, per="batch"), "known: 'epoch', 'update'"),
         (lambda: Cosine(2.5), "Cosine: total: got 2.5"),
-        (lambda: Warmup(3, then=5), "Warmup: then=5; wanted a schedule"),
+        (lambda: Warmup(3, then=5), "Warmup: then: got 5, wanted a schedule"),
         (lambda: ReduceOnPlateau(per="update"), "wanted per='epoch'"),
         (lambda: ReduceOnPlateau(mode="down"), "known: 'auto', 'min', 'max'"),
         (lambda: ReduceOnPlateau(monitor="lss")(1.0, Clock(0, 1, {"loss": [1.0]})), "monitor='lss' is unknown; known: 'loss'"),

@@ -97,10 +97,19 @@ def get(metric: Any, objective: Objective) -> Metric:
     return Metric(getattr(metric, "__name__", type(metric).__name__), metric)
 
 
-def resolve(metrics: Iterable[Any], objective: Objective) -> list[Metric]:
+def several(given: Any) -> tuple[Any, ...]:
+    """What is meant where several metrics or callbacks may be given: None is none, and one needs no list."""
+    if given is None:
+        return ()
+    # A Metric is a tuple, and a name is a sequence, but each is one.
+    one = isinstance(given, str | Metric) or callable(given) or not isinstance(given, Iterable)
+    return (given,) if one else tuple(given)
+
+
+def resolve(metrics: MetricLike | Iterable[MetricLike] | None, objective: Objective) -> list[Metric]:
     """The metrics that are meant, each of a name of its own. Raises OptionError."""
-    found = [get(metric, objective) for metric in ([metrics] if isinstance(metrics, str) else metrics)]
+    found = [get(metric, objective) for metric in several(metrics)]
     names = ["loss", *(metric.name for metric in found)]
     if len(set(names)) < len(names):
-        raise OptionError(f"metrics: two of {', '.join(map(repr, names))} have one name; give gw.Metric(name, function)")
+        raise OptionError(f"metrics: two of {', '.join(map(repr, names))} share a name; give gw.Metric(name, function)")
     return found
