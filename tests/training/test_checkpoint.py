@@ -65,6 +65,9 @@ SETTINGS = {
     },
     "stateful": {"stateful": True, "shuffle": False, "layer": Sequential(GRU(2, 3), LSTM(3, 2), Dense(2, 1))},
     "by update": {"schedule": Cosine(12, per="update"), "optimizer": SGD(0.1, momentum=0.9)},
+    "no update at the end": {
+        "schedule": Cosine(12, per="update"), "shuffle": False, "data": Data(X, Y, sample_weight=1.0 * (np.arange(12) < 8)),
+    },
 }  # fmt: skip
 
 

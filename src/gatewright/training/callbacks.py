@@ -32,7 +32,8 @@ class History:
     """What training measured: `history["loss"]` or `.loss` is a list with one number an epoch.
 
     The keys are "loss" and the metrics (means over the epoch's batches, while the parameters changed and with dropout), the
-    same after "val_" for the validation data (at the epoch's end, without dropout), and "learning_rate".
+    same after "val_" for the validation data (at the epoch's end, without dropout), and "learning_rate", that of the epoch's
+    last update.
     """
 
     history: dict[str, list[float]] = field(default_factory=dict)

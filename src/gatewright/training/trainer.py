@@ -288,8 +288,8 @@ class _Training:
         self.at = Position(
             epoch=kept["epoch"], row=kept["row"], order=tensors.get("order"), tally=Tally(weight, sums), best=best,
             best_epoch=kept["best_epoch"], best_weights=tensors.get("best_weights"), saved=kept["updates"],
+            rate=kept["rate"],
         )  # fmt: skip
-        self.at.rate = kept["rate"]
         if self.options.stateful and kept["row"]:
             shapes, number = self.run.goal.layer.state_shape(self.options.batch_size), count()
             self.at.carried = tree_fill(shapes, lambda shape: tensors[f"carried.{next(number)}"])
