@@ -15,14 +15,21 @@ REGULAR = 0.9  # a step is the series' own if so large a share of all steps are 
 
 @dataclass(frozen=True)
 class Step:
-    """The time from one row to the next: whole months (from the same day, or from last day to last day), or seconds."""
+    """The time from one row to the next: whole months (from the same day, or from last day to last day), or seconds.
+
+    weekdays: from Monday to Friday day by day, and on to Monday.
+    """
 
     months: int = 0
     seconds: float = 0.0
     month_end: bool = False
+    weekdays: bool = False
 
     def after(self, date: datetime, count: int) -> datetime:
         """The date `count` steps after `date`."""
+        if self.weekdays:
+            weeks, day = divmod(date.weekday() + count, 5)
+            return date + timedelta(days=7 * weeks + day - date.weekday())
         if not self.months:
             return date + timedelta(seconds=self.seconds * count)
         total = date.year * 12 + date.month - 1 + self.months * count
@@ -133,18 +140,37 @@ def _step(dates: Sequence[datetime]) -> Step:
     same_day = ends or len({date.day for date in dates}) == 1
     if same_day and len({date.time() for date in dates}) == 1 and all(a < b for a, b in pairwise(count)):
         return Step(months=Counter(b - a for a, b in pairwise(count)).most_common(1)[0][0], month_end=ends)
+    if _on_weekdays(dates):
+        return Step(seconds=86400.0, weekdays=True)
     return Step(seconds=Counter((b - a).total_seconds() for a, b in pairwise(dates)).most_common(1)[0][0])
+
+
+def _on_weekdays(dates: Sequence[datetime]) -> bool:
+    """Whether the dates go from weekday to weekday, over a weekend or more, without a Saturday or Sunday."""
+    if any(date.weekday() > 4 or date.time() != dates[0].time() for date in dates):
+        return False
+    steps = Counter(b - a for a, b in pairwise(map(_weekday_number, dates)))
+    weekends = (dates[-1] - dates[0]).days > _weekday_number(dates[-1]) - _weekday_number(dates[0])
+    return weekends and steps.most_common(1)[0][0] == 1
+
+
+def _weekday_number(date: datetime) -> int:
+    """The days from Monday to Friday between 0001-01-01, a Monday, and a day that is one of them."""
+    weeks, day = divmod(date.toordinal() - 1, 7)
+    return 5 * weeks + day
 
 
 def places(calendar: Calendar) -> list[int]:
     """The place of every row in time, counted in steps from the first: 0, 1, 2, … where no row is left out.
 
-    A series with other gaps than a few left-out rows, such as weekends, has no clock of its own: then too it is 0, 1, 2, …
+    A series with other gaps than a few left-out rows has no clock of its own: then too it is 0, 1, 2, …
     """
     dates, step = calendar.dates, calendar.step
     if step.months:
         counts = [(date.year - dates[0].year) * 12 + date.month - dates[0].month for date in dates]
         ratios = [count / step.months for count in counts]
+    elif step.weekdays:
+        ratios = [float(_weekday_number(date) - _weekday_number(dates[0])) for date in dates]
     else:
         ratios = [(date - dates[0]).total_seconds() / step.seconds for date in dates]
     single = sum(b - a == 1 for a, b in pairwise(ratios))
