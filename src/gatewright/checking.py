@@ -19,7 +19,7 @@ from gatewright.checks import positive, whole_number
 from gatewright.errors import DataError, GatewrightError, OptionError, one_of
 from gatewright.parameters import Parameters
 from gatewright.state import checked as checked_state
-from gatewright.state import tree_fill, tree_items, tree_map
+from gatewright.state import tree_fill, tree_from, tree_items, tree_map
 from gatewright.steps import Steps, checked_for, from_lists, live_or_none, packing
 
 METHODS = ("auto", "complex", "differences")
@@ -45,7 +45,10 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Report:
-    """The outcome of a gradient check: one row a tensor, `ok` if every error is below the tolerance; prints as a table."""
+    """The outcome of a gradient check: `ok` if the error of every row is below `tolerance`; prints as a table.
+
+    title: what was checked; method: "complex" or "differences"; rows: one a tensor.
+    """
 
     title: str
     method: str
@@ -100,7 +103,7 @@ class Choices(NamedTuple):
 
 
 def choices(method: str, directions: Any, elements: Any, tolerance: Any) -> Choices:
-    """How to check by "complex" or "differences"; OptionError for numbers of probes or a tolerance that can't be."""
+    """How to check by "complex" or "differences"; OptionError for an impossible number of probes or tolerance."""
     whole_number("directions", directions, 0)
     whole_number("elements", elements, 0)
     if not directions and not elements:
@@ -112,7 +115,7 @@ def choices(method: str, directions: Any, elements: Any, tolerance: Any) -> Choi
 
 
 def generator(seed: Any) -> np.random.Generator:
-    """The generator of what a check draws; OptionError for a seed that can't be."""
+    """The generator of what a check draws; OptionError for an impossible seed."""
     whole_number("seed", seed, 0)
     return np.random.default_rng(seed)
 
@@ -202,14 +205,15 @@ def gradcheck(
     """Checks the backward pass of a layer or a Model: every parameter, the input and the initial state; gives a Report.
 
     The function that is differentiated is a random weighting of every output step and of the final state. x is (B, T, F),
-    (B, T) indices, or a list of sequences; `state` the initial state (drawn at random if None). A layer's parameters are
-    drawn at random (or `params`); a Model's are its own, where those that are all zero, such as new biases, are drawn too:
-    zeros hide wrong terms. All runs in float64, without dropout. Each tensor is checked along `directions` random
-    directions and at `elements` random elements, by "complex" step (tolerance 1e-10) or central "differences" (1e-7);
-    "auto" takes the first where the activations are analytic. Errors are relative to the largest number of the tensor's
-    gradient.
+    (B, T) indices, or a list of sequences; `state` the initial state, of (num_layers * directions, B, H) arrays (drawn at
+    random if None); lengths (B,), mask and starts (B, T). A layer's parameters are drawn at random (or `params`); a Model's
+    are its own, where those that are all zero, such as new biases, are drawn too: zeros hide wrong terms. All runs in
+    float64, without dropout. Each tensor is checked along `directions` random directions and at `elements` random elements,
+    by "complex" step (tolerance 1e-10) or central "differences" (1e-7); "auto" takes the first where the activations are
+    analytic. Errors are relative to the largest number of the tensor's gradient.
 
-    Raises UninformativeError where the check could not fail: fewer than 3 steps, a state of zeros, vanishing gradients.
+    Raises UninformativeError where the check could not fail: fewer than 3 steps, a state of zeros, vanishing gradients;
+    ShapeError, DataError or OptionError for impossible input.
     """
     rng = generator(seed)
     model, layer = (layer, layer.network) if hasattr(layer, "network") else (None, layer)
@@ -319,8 +323,8 @@ def _problem(layer: Any, params: Parameters, inputs: Inputs, objective: Objectiv
         there.assign({name: now[f"parameter {name}"] for name in params if f"parameter {name}" in now})
         x = now.get("input x", inputs.x)
         x = x if layer.takes_indices else np.asarray(x, dtype)
-        parts = iter([now.get(f"initial {name}", array) for name, array in tree_items(inputs.state)])
-        state = tree_map(lambda array: np.asarray(next(parts), dtype), inputs.state)
+        begun = [now.get(f"initial {name}", array) for name, array in tree_items(inputs.state)]
+        state = tree_map(lambda array: np.asarray(array, dtype), tree_from(inputs.state, begun))
         return there, x, *layer.forward(there, x, state, steps=inputs.steps)
 
     def value(now: Mapping[str, Array]) -> Any:
