@@ -319,6 +319,13 @@ def test_the_schedule_moves_the_learning_rate():
     assert risen.learning_rate == [0.1, 0.1, 0.05, 0.025]
 
 
+def test_a_group_without_a_learning_rate_stays_as_it_is():
+    optimizer = SGD(0.1, groups={"0": {"learning_rate": 0.0}})
+    params, _ = train(make(), optimizer=optimizer, schedule=ReduceOnPlateau(0.5, 0, mode="max", minimum=0.01), epochs=4)
+    assert np.array_equal(params["0.W"], draw()["0.W"])
+    assert not np.array_equal(params["1.W"], draw()["1.W"])
+
+
 def test_a_schedule_is_told_the_updates_made_before():
     seen = []
 

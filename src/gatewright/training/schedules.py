@@ -26,6 +26,7 @@ class Clock(NamedTuple):
 ScheduleLike: TypeAlias = Callable[[float, Clock], float]
 
 PER = ("epoch", "update")
+SMALLEST_CHANGE = 1e-8  # of a learning rate; eps of torch.optim.lr_scheduler.ReduceLROnPlateau
 
 
 @dataclass(frozen=True)
@@ -123,9 +124,12 @@ class Warmup(Schedule):
 class ReduceOnPlateau(Schedule):
     """η ← max(f η, minimum) whenever `monitor` did not improve for more than `patience` epochs; f is `factor`.
 
-    As `torch.optim.lr_scheduler.ReduceLROnPlateau`: an improvement is one by more than `threshold`, relative to the best;
-    after a reduction, `cooldown` epochs are not counted. `monitor` is a key of the history, by default "val_loss" where
-    there is validation, else "loss"; `mode` says whether it is to fall ("min"), to rise ("max"), or by its name ("auto").
+    As `torch.optim.lr_scheduler.ReduceLROnPlateau`: a rate is never raised, and stays where the change would be 1e-8 or less;
+    an improvement is one by more than `threshold`, relative to the best; after a reduction, `cooldown` epochs are not
+    counted. Unlike torch, a negative best is to be passed too: by threshold |best|, where torch's limit, best
+    (1 - threshold), lies on the wrong side of it and a loss that stands still would improve for ever.
+    `monitor` is a key of the history, by default "val_loss" where there is validation, else "loss"; `mode` says whether it is
+    to fall ("min"), to rise ("max"), or by its name ("auto").
     Per epoch always: it reads the finished epochs, so that it needs no memory of its own. Raises OptionError for an
     impossible value, and where `fit` begins if the history has no key `monitor`.
     """
@@ -154,14 +158,16 @@ class ReduceOnPlateau(Schedule):
         sign = -1.0 if rises(key, self.mode) else 1.0
         best, bad, cooldown = math.inf, 0, 0
         for value in values:
-            if sign * value < best - self.threshold * abs(best) or best == math.inf:
+            limit = best * (1 - math.copysign(self.threshold, best)) if math.isfinite(best) else best
+            if sign * value < limit:
                 best, bad = sign * value, 0
             else:
                 bad += 1
             if cooldown > 0:
                 cooldown, bad = cooldown - 1, 0
             if bad > self.patience:
-                learning_rate = max(learning_rate * self.factor, self.minimum)
+                lower = max(learning_rate * self.factor, self.minimum)
+                learning_rate = lower if learning_rate - lower > SMALLEST_CHANGE else learning_rate
                 cooldown, bad = self.cooldown, 0
         return learning_rate
 
