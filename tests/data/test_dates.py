@@ -110,6 +110,19 @@ def test_weekends_are_no_gaps_but_holidays_are():
     assert Step(seconds=86400, weekdays=True).after(datetime(2024, 1, 5), 6) == datetime(2024, 1, 15)
 
 
+@pytest.mark.parametrize(
+    "texts",
+    [("9998", "9999"), ("9999-11", "9999-12"), ("9999-12-30", "9999-12-31"), ("9999-12-24", "9999-12-27", "9999-12-31")],
+)
+def test_no_date_comes_after_the_year_9999(texts):
+    calendar = read(*texts)
+    assert len(calendar.after(0)) == 0
+    with pytest.raises(DataError, match="1 step after .* is beyond the year 9999, where dates end"):
+        calendar.after(1)
+    with pytest.raises(DataError, match="20 steps after "):
+        calendar.after(20)
+
+
 def test_steps_of_months_keep_the_day():
     assert Step(months=1).after(datetime(2020, 1, 31), 1) == datetime(2020, 2, 29)
     assert Step(months=3).after(datetime(2020, 11, 15), 2) == datetime(2021, 5, 15)

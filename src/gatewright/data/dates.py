@@ -55,8 +55,13 @@ class Calendar:
         return date.date().isoformat() if self.precision == "day" else date.isoformat(sep=" ")
 
     def after(self, count: int) -> list[datetime]:
-        """The `count` dates after the last one."""
-        return [self.step.after(self.dates[-1], k + 1) for k in range(count)]
+        """The `count` dates after the last one. Raises DataError where they would be beyond the year 9999."""
+        last = self.dates[-1]
+        try:
+            return [self.step.after(last, k + 1) for k in range(count)]
+        except (ValueError, OverflowError):
+            steps = f"{count} step{'s' if count > 1 else ''}"
+            raise DataError(f"{steps} after {self.label(last)} is beyond the year 9999, where dates end") from None
 
 
 def _year(text: str) -> datetime:
