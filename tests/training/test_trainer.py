@@ -390,7 +390,7 @@ def test_an_infinite_loss_is_told_from_an_infinite_layer():
         values[3, 1] = np.nan
         return values, 2 * (pred - target)
 
-    with pytest.raises(NotFiniteError, match="update 1: the loss .*own gave nan at step 1 in row 3;"):
+    with pytest.raises(NotFiniteError, match=r"update 1: the loss .*own gave nan at step 1 in row 3;"):
         train(make(), loss=own)
 
 

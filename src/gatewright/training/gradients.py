@@ -103,7 +103,7 @@ class Tally:
         new = [value]
         if watched:
             pred, weight = goal.prediction(output), np.ones(batch.lead) if batch.weight is None else batch.weight
-            new += [total * float(metric.function(pred, batch.y, weight)) for metric in watched]
+            new += [total * metric.of(pred, batch.y, weight) for metric in watched]
         self.sums = [a + b for a, b in zip(self.sums or [0.0] * len(new), new, strict=True)]
         self.weight += total
 
@@ -115,7 +115,7 @@ class Tally:
     def means(self, watched: list[Metric]) -> dict[str, float]:
         """{"loss": …, metric: …}."""
         loss, *others = (total / self.weight for total in self.sums)
-        return {"loss": loss} | {m.name: float(m.finish(value)) for m, value in zip(watched, others, strict=True)}
+        return {"loss": loss} | {m.name: m.finished(value) for m, value in zip(watched, others, strict=True)}
 
 
 class Scorer(NamedTuple):

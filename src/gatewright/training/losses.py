@@ -220,13 +220,13 @@ BY_NAME: dict[str, type[Loss]] = {
 
 @dataclass(frozen=True)
 class Own(Loss):
-    """A loss that the user wrote: a function of (pred, target)."""
+    """A loss that the user wrote: a function of (pred, target), both copies."""
 
     function: Callable[[Array, Array], tuple[Array, Array]]
     analytic: ClassVar[bool] = False
 
     def __call__(self, pred: Array, target: Array) -> tuple[Array, Array]:
-        result: Any = self.function(pred, target)
+        result: Any = self.function(pred.copy(), np.array(target))
         if not isinstance(result, tuple) or len(result) != 2:
             raise ShapeError(f"loss {self}: got {type(result).__name__}, wanted (values, gradient with respect to pred)")
         values, dpred = np.asarray(result[0]), np.asarray(result[1])
