@@ -117,7 +117,7 @@ def test_weekends_are_no_gaps_but_holidays_are():
 def test_no_date_comes_after_the_year_9999(texts):
     calendar = read(*texts)
     assert len(calendar.after(0)) == 0
-    with pytest.raises(DataError, match="1 step after .* is beyond the year 9999, where dates end"):
+    with pytest.raises(DataError, match=r"1 step after .* is beyond the year 9999, where dates end"):
         calendar.after(1)
     with pytest.raises(DataError, match="20 steps after "):
         calendar.after(20)

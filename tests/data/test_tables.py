@@ -101,11 +101,11 @@ def test_a_header_with_commas_between_semicolons(tmp_path):
         ("", "is empty"),
         ("\n\n", "is empty"),
         ("a,b\n", "no rows: a, b"),
-        ("a,b\n1,2\n3\n", "line 3: 1 cells, wanted 2"),
-        ("a,b\n1,2\n\n3,4\n", "line 3: 0 cells, wanted 2"),
-        ("a,b\n1,2,3\n", "line 2: 3 cells, wanted 2"),
+        ("a,b\n1,2\n3\n", "line 3: cells: got 1, wanted 2"),
+        ("a,b\n1,2\n\n3,4\n", "line 3: cells: got 0, wanted 2"),
+        ("a,b\n1,2,3\n", "line 2: cells: got 3, wanted 2"),
         ('a,b\n"1,2\n', "can't be read as CSV"),
-        (b"a,b\n1,\0\n", "no text file"),
+        (b"a,b\n1,\0\n", "is not a text file"),
     ],
 )
 def test_what_is_no_table(tmp_path, content, said):

@@ -1,7 +1,7 @@
 """Dates as files write them, the step between them, and the dates that come next."""
 
-import calendar as months
 import re
+from calendar import monthrange
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Step:
             return date + timedelta(seconds=self.seconds * count)
         total = date.year * 12 + date.month - 1 + self.months * count
         year, month = total // 12, total % 12 + 1
-        last = months.monthrange(year, month)[1]
+        last = monthrange(year, month)[1]
         return date.replace(year=year, month=month, day=last if self.month_end else min(date.day, last))
 
 
@@ -104,13 +104,15 @@ FORMATS: tuple[tuple[str, str, Callable[[str], datetime]], ...] = (
 def read_dates(texts: Sequence[str], where: Callable[[int], str]) -> Calendar:
     """The dates in a column's cells; `where(i)` names row i in messages.
 
-    Raises DataError for a cell that is no date, for days and months that could be either, and for dates that don't rise.
+    Raises DataError for a cell that is not a date, for days and months that could be either, and for dates that don't rise.
     """
     texts = [text.strip() for text in texts]
     readings = [(name, kind, dates) for name, kind, parse in FORMATS if (dates := _parsed(texts, parse))]
     if not readings:
         bad = max(_reach(texts, parse) for _, _, parse in FORMATS)
-        raise DataError(f"{where(bad)}: {texts[bad]!r} is no date; wanted YYYY-MM-DD, YYYY-MM, YYYY or the like, the same way")
+        raise DataError(
+            f"{where(bad)}: {texts[bad]!r} is not a date; wanted YYYY-MM-DD, YYYY-MM, YYYY or the like, the same way"
+        )
     rising = [reading for reading in readings if all(a < b for a, b in pairwise(reading[2]))]
     if {"DD/MM/YYYY", "MM/DD/YYYY"} <= {name for name, _, _ in rising}:
         raise DataError(f"{where(0)}: {texts[0]!r} may begin with the day or the month; write dates as YYYY-MM-DD")
@@ -132,7 +134,7 @@ def _parsed(texts: Sequence[str], parse: Callable[[str], datetime]) -> list[date
 
 
 def _reach(texts: Sequence[str], parse: Callable[[str], datetime]) -> int:
-    """The first row that is no date in this format."""
+    """The first row that is not a date in this format."""
     return next(i for i in range(len(texts)) if _parsed(texts[i : i + 1], parse) is None)
 
 
@@ -140,7 +142,7 @@ def _step(dates: Sequence[datetime]) -> Step:
     """The step that most neighbouring dates have."""
     if len(dates) < 2:
         return Step(seconds=86400.0)
-    ends = all(date.day == months.monthrange(date.year, date.month)[1] for date in dates)
+    ends = all(date.day == monthrange(date.year, date.month)[1] for date in dates)
     count = [date.year * 12 + date.month for date in dates]
     same_day = ends or len({date.day for date in dates}) == 1
     if same_day and len({date.time() for date in dates}) == 1 and all(a < b for a, b in pairwise(count)):

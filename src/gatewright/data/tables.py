@@ -39,8 +39,8 @@ class Table:
         """The cells of a column. Raises DataError, listing the columns, where there is none of that name, or two."""
         count = self.names.count(name)
         if count != 1:
-            said = f"has {count} columns {name!r}" if count else f"has no column {name!r}"
-            raise DataError(f"{self.path} {said}; its columns: {', '.join(self.names)}")
+            found = "no column" if count == 0 else f"{count} columns"
+            raise DataError(f"{self.path} has {found} {name!r}; its columns: {', '.join(self.names)}")
         at = self.names.index(name)
         return [row[at] for row in self.rows]
 
@@ -53,7 +53,7 @@ class Table:
         return values
 
     def _number(self, text: str, where: str) -> float:
-        """What a cell says. Raises DataError where it is no number, or could be two."""
+        """What a cell says. Raises DataError where it is not a number, or could be two."""
         mark, example = self._decimal
         if not mark and re.search("[.,]", text) and _MARKED["."].fullmatch(text):
             whole, decimal = re.sub("[.,]", "", text), text.replace(",", ".")
@@ -70,7 +70,7 @@ class Table:
     def _decimal(self) -> tuple[str, str]:
         """(the decimal mark of the whole file, a cell that shows it); no mark where every cell with one could be thousands.
 
-        A comma beside commas that separate columns is no decimal comma.
+        A comma beside commas that separate columns is not a decimal comma.
         """
         if self.delimiter == ",":
             return ".", ""
@@ -90,7 +90,7 @@ def _plain(text: str) -> str:
 def read_table(path: Any) -> Table:
     """The table in a CSV file with a header line.
 
-    Raises MissingFileError, or DataError for a file that is empty, no text, has no rows, or rows of unequal length.
+    Raises MissingFileError, or DataError for a file that is empty, is not text, has no rows, or has rows of unequal length.
     """
     path = Path(path)
     text = _decode(path)
@@ -111,7 +111,7 @@ def read_table(path: Any) -> Table:
     rows = [(row or ("",) if len(names) == 1 else row, line) for row, line in found]
     for row, line in rows:
         if len(row) != len(names):
-            raise DataError(f"{path}, line {line}: {len(row)} cells, wanted {len(names)} as in the header")
+            raise DataError(f"{path}, line {line}: cells: got {len(row)}, wanted {len(names)}, as in the header")
     return Table(path, names, tuple(row for row, _ in rows), tuple(line for _, line in rows), delimiter)
 
 
@@ -127,7 +127,7 @@ def _decode(path: Path) -> str:
     except UnicodeDecodeError:
         text = content.decode("latin-1")
     if "\0" in text:
-        raise DataError(f"{path} is no text file; wanted CSV")
+        raise DataError(f"{path} is not a text file; wanted CSV")
     return text
 
 
@@ -141,4 +141,4 @@ def _delimiter(text: str) -> str:
         return (equal, widths[0]) if widths and widths[0] > 1 else (0.0, 0)
 
     best, found = max(((fit(delimiter), at) for at, delimiter in enumerate(DELIMITERS)))
-    return DELIMITERS[found] if best[1] else ";"  # one column: any delimiter that is no decimal comma
+    return DELIMITERS[found] if best[1] else ";"  # one column: any delimiter that is not a decimal comma
