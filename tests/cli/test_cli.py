@@ -91,7 +91,7 @@ def test_predict_goes_on_from_a_saved_model(capsys, tmp_path, table):
     table.write_bytes(b"\n".join(lines[:-1]))
     assert run(capsys, "predict", model, table)[1] != out
     table.write_bytes(b"\n".join(lines[:8]))
-    assert run(capsys, "predict", model, table)[2].endswith("has 7 rows; the model looks back over a window of 8\n")
+    assert run(capsys, "predict", model, table)[2].endswith("rows: got 7, wanted at least 8, the window of the model\n")
 
 
 @pytest.mark.parametrize(
@@ -220,10 +220,10 @@ def write(path, lines, head=("year", "y", "x")):
         (("forecast", "FILE", "--target", "y", "--scale", "log"), "scale 'log' wants numbers above 0"),
         (("forecast", "FILE", "--target", "y", "--hidden", "x"), "invalid int value: 'x'"),
         (("forecast", "FILE", "--target", "y", "--horizon", 0), "--horizon: got 0, wanted a whole number of at least 1"),
-        (("forecast", "FILE", "--target", "y", "--window", 50), "rows to train on: got 48, wanted at least 52 for a window of 50"),
+        (("forecast", "FILE", "--target", "y", "--window", 50), "got 48, wanted at least 52 for a window of 50"),
         (("forecast", "FILE", "--target", "y", "--learning-rate", 0), "--learning-rate: got 0.0, wanted a number above 0"),
         (("forecast", "--window", 1), "--window: got 1, wanted a whole number of at least 2"),
-        (("forecast", "FILE", "--target", "y", "--season", 99), "season: got 99, wanted a whole number from 1 to 47"),
+        (("forecast", "FILE", "--target", "y", "--season", 99), "season: got 99, wanted fewer rows than the 48 to train on"),
         (("forecast", "FILE", "--target", "y", "--season", 0), "--season: got 0, wanted a whole number of at least 1"),
         (("forecast", "FILE", "--target", "y", "--repeat", -1), "--repeat: got -1, wanted a whole number of at least 0"),
         (("forecast", "FILE", "--target", "y", "--test-fraction", 1), "--test-fraction: got 1.0, wanted a number from 0 up to"),
@@ -251,7 +251,7 @@ def test_bad_input_gets_one_line_and_exit_2(capsys, tmp_path, monkeypatch, argv,
         ("year,y\n", "no rows"),
         ("year,y\n1900,1\n", "rows to train on: got 1 of 1 (test fraction 0.2), wanted at least 2"),
         ("year,y\n1900,1\n1901,x\n", "line 3: 'x' in column 'y'"),
-        ("year,y\n1900,1\n1901\n", "line 3: 1 cells, wanted 2"),
+        ("year,y\n1900,1\n1901\n", "line 3: cells: got 1, wanted 2"),
     ],
 )
 def test_bad_files_get_one_line_too(capsys, tmp_path, content, said):
