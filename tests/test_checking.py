@@ -223,13 +223,15 @@ def test_vanishing_gradients_are_refused():
         (lambda: gw.gradcheck(LSTM, X, method="fd"), OptionError, ["method='fd'", "known: 'auto', 'complex', 'differences'"]),
         (lambda: gw.gradcheck(gw.Dense(3, 2, "relu"), X, method="complex"), OptionError, ["kinks", "use method='differences'"]),
         (lambda: gw.Model(DENSE).gradcheck(X, X[..., :2], "mae", method="complex"), OptionError, ["the loss has kinks"]),
-        (lambda: gw.gradcheck(LSTM, X, directions=-1), OptionError, ["directions: got -1", "from 0 up"]),
+        (lambda: gw.gradcheck(LSTM, X, directions=-1), OptionError, ["directions: got -1", "a whole number of at least 0"]),
         (lambda: gw.gradcheck(LSTM, X, elements=2.5), OptionError, ["elements: got 2.5"]),
         (lambda: gw.gradcheck(LSTM, X, elements=True), OptionError, ["elements: got True"]),
         (lambda: gw.gradcheck(LSTM, X, directions=0, elements=0), OptionError, ["nothing would be checked"]),
-        (lambda: gw.gradcheck(LSTM, X, tolerance=0), OptionError, ["tolerance: got 0", "above 0, or None"]),
+        (lambda: gw.gradcheck(LSTM, X, tolerance=0), OptionError, ["tolerance: got 0", "wanted a number above 0"]),
         (lambda: gw.gradcheck(LSTM, X, tolerance=math.nan), OptionError, ["tolerance: got nan"]),
         (lambda: gw.gradcheck(LSTM, X, tolerance="1e-3"), OptionError, ["tolerance: got '1e-3'"]),
+        (lambda: gw.gradcheck(LSTM, X, seed=-1), OptionError, ["seed: got -1", "a whole number of at least 0"]),
+        (lambda: gw.Model(DENSE).gradcheck(X, X[..., :2], seed=None), OptionError, ["seed: got None"]),
         (lambda: gw.gradcheck("LSTM", X), OptionError, ["gradcheck: got 'LSTM'", "wanted a layer or a Model"]),
         (lambda: gw.gradcheck(LSTM, X[..., :2]), ShapeError, ["(2, 5, 2)", "wanted (batch, time, 3)"]),
         (lambda: gw.gradcheck(DENSE, X[0], lengths=[1] * 5), ShapeError, ["lengths", "need a time axis", "(5, 3)"]),
@@ -301,6 +303,13 @@ def test_indices_have_no_gradient():
     assert [row.name for row in report.rows] == [f"parameter {n}" for n in ("0.E", "1.W", "1.U", "1.b", "1.bn")] + [
         "initial state[1].h"
     ]
+    words[1, 4] = 7
+    with refused(DataError, "x: got 7 in row 1, step 4", "wanted an index in 0 … 6"):
+        gw.gradcheck(net, words)
+    assert gw.gradcheck(net, words, lengths=[6, 4]).ok
+    words[0, 2] = -1
+    with refused(DataError, "x: got -1 in row 0, step 2", "wanted an index in 0 … 6"):
+        gw.gradcheck(gw.Model(net), words, lengths=[6, 4])
     words[:, 2:] = 0
     with refused(gw.UninformativeError, "2 steps"):
         gw.gradcheck(net, words)

@@ -281,7 +281,7 @@ def test_no_step_at_all_is_legal():
     before = model.parameters["1.b"].copy()
     model.fit(X[:, :0], X[:, 0, :2], verbose=False)
     assert not np.array_equal(model.parameters["1.b"], before)
-    with refused(DataError, "there is nothing to learn from"):
+    with refused(DataError, "no loss to compute: no row, no live step"):
         recurrent().fit(X[:, :0], X[:, :0, :2])
 
 
@@ -381,3 +381,33 @@ def test_unknown_option_values_are_refused(case):
     call, words = BAD_OPTIONS[case]
     with refused(OptionError, *words):
         call(recurrent())
+
+
+def test_lists_of_sequences_take_lists_of_steps() -> None:
+    rng = np.random.default_rng(0)
+    model = gw.Model(gw.Sequential(gw.LSTM(2, 3), gw.Dense(3, 1)), seed=0, dtype="float64")
+    x, y = [rng.standard_normal((n, 2)) for n in (5, 3)], [rng.standard_normal((n, 1)) for n in (5, 3)]
+    mask, weight = [rng.random(n) > 0.3 for n in (5, 3)], [rng.random(n) for n in (5, 3)]
+    dense_mask, dense_weight = np.zeros((2, 5), bool), np.zeros((2, 5))
+    for i, n in enumerate((5, 3)):
+        dense_mask[i, :n], dense_weight[i, :n] = mask[i], weight[i]
+    for ours, theirs in zip(model.predict(x, mask=mask), model.predict(x, mask=dense_mask), strict=True):
+        assert np.array_equal(ours, theirs)
+    given = model.gradients(x, y, mask=mask, sample_weight=weight)
+    assert given[0] == model.gradients(x, y, mask=dense_mask, sample_weight=dense_weight)[0]
+    with refused(ShapeError, "mask[1]: got 4 values, wanted 3, one for every step of x[1]"):
+        model.predict(x, mask=[mask[0], np.ones(4, bool)])
+
+
+def test_what_would_be_lost_is_refused() -> None:
+    model = gw.Model(gw.LSTM(2, 3), seed=0)
+    with refused(DataError, "x: got a masked array", "mask=…"):
+        model.predict(np.ma.masked_array(np.ones((1, 4, 2)), np.zeros((1, 4, 2), bool)))
+    with refused(ShapeError, "x[1]: got shape (0,), wanted (T, F)"):
+        model.predict([np.ones((3, 2)), []])
+    for layer in (gw.RNN, gw.LSTM, gw.GRU, gw.Dense):
+        with refused(OptionError, "bias_initializer: got 'ones', but bias=False"):
+            layer(1, 2, bias=False, bias_initializer="ones")
+    with refused(OptionError, "the backward layer is 0"):
+        gw.Bidirectional(gw.LSTM(1, 2), backward_layer=0)
+    assert repr(gw.LSTM(1, 2, bias=False)) == "LSTM(1, 2, bias=False)"

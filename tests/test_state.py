@@ -7,7 +7,7 @@ import pytest
 from refusals import refused
 
 from gatewright.errors import DataError, ShapeError
-from gatewright.state import checked, tree_fill, tree_items, tree_map
+from gatewright.state import checked, tree_fill, tree_from, tree_items, tree_map
 
 HC, H = namedtuple("HC", "h c"), namedtuple("H", "h")
 SHAPES = (HC((1, 2, 3), (1, 2, 4)), None, (H((2, 2, 1)), ()), (None, H((5,))))
@@ -92,3 +92,9 @@ def test_what_float32_can_not_hold():
     with refused(DataError, "state: got NaN or infinity", "finite float32"):
         checked(np.full(2, 1e39), (2,), np.float32)
     assert checked(np.full(2, 1e39), (2,), float).tolist() == [1e39] * 2
+
+
+def test_a_tree_is_built_again_from_its_arrays() -> None:
+    tree = ((np.array([1.0]), None), (np.array([2.0]), np.array([3.0])))
+    again = tree_from(tree, (2 * array for _, array in tree_items(tree)))
+    assert again == ((np.array([2.0]), None), (np.array([4.0]), np.array([6.0])))

@@ -31,7 +31,9 @@ def numbers(values: Any, name: str) -> Array:
     try:
         array = np.asarray(values)
     except ValueError:
-        raise DataError(f"{name}: got rows of unequal lengths, wanted one array, or a list of arrays (T, F)") from None
+        raise DataError(f"{name}: got rows of unequal lengths, wanted one array") from None
+    if isinstance(values, np.ma.MaskedArray):
+        raise DataError(f"{name}: got a masked array, whose mask would be lost; give its data, and mask=… with True = live")
     if array.dtype.kind not in "biuf":
         raise DataError(f"{name}: got {array.dtype} values, wanted numbers")
     return array

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gatewright.arrays import Array
+from gatewright.checks import positive, whole_number
 from gatewright.errors import DataError, GatewrightError, OptionError, one_of
 from gatewright.parameters import Parameters
 from gatewright.state import checked as checked_state
-from gatewright.state import tree_fill, tree_items, tree_map
+from gatewright.state import tree_fill, tree_from, tree_items, tree_map
 from gatewright.steps import Steps, checked_for, from_lists, live_or_none, packing
 
 METHODS = ("auto", "complex", "differences")
@@ -44,7 +45,10 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Report:
-    """The outcome of a gradient check: one row a tensor, `ok` if every error is below the tolerance; prints as a table."""
+    """The outcome of a gradient check: `ok` if the error of every row is below `tolerance`; prints as a table.
+
+    title: what was checked; method: "complex" or "differences"; rows: one a tensor.
+    """
 
     title: str
     method: str
@@ -99,17 +103,21 @@ class Choices(NamedTuple):
 
 
 def choices(method: str, directions: Any, elements: Any, tolerance: Any) -> Choices:
-    """How to check by "complex" or "differences"; OptionError for numbers of probes or a tolerance that can't be."""
-    for name, count in (("directions", directions), ("elements", elements)):
-        if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 0:
-            raise OptionError(f"{name}: got {count!r}, wanted a whole number from 0 up")
+    """How to check by "complex" or "differences"; OptionError for an impossible number of probes or tolerance."""
+    whole_number("directions", directions, 0)
+    whole_number("elements", elements, 0)
     if not directions and not elements:
         raise OptionError("directions=0 and elements=0: nothing would be checked")
     if tolerance is None:
         tolerance = TOLERANCE[method]
-    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float | np.number) or not tolerance > 0:
-        raise OptionError(f"tolerance: got {tolerance!r}, wanted a number above 0, or None")
+    positive("tolerance", tolerance)
     return Choices(method, int(directions), int(elements), float(tolerance))
+
+
+def generator(seed: Any) -> np.random.Generator:
+    """The generator of what a check draws; OptionError for an impossible seed."""
+    whole_number("seed", seed, 0)
+    return np.random.default_rng(seed)
 
 
 def compare(problem: Problem, choices: Choices, rng: np.random.Generator, title: str) -> Report:
@@ -196,16 +204,18 @@ def gradcheck(
 ) -> Report:
     """Checks the backward pass of a layer or a Model: every parameter, the input and the initial state; gives a Report.
 
-    The function that is differentiated is a random weighting of every output step and of the final state. x is (B, T, F), or
-    (B, T) indices; `state` the initial state (drawn at random if None). A layer's parameters are drawn at random (or
-    `params`); a Model's are its own, where those that are all zero, such as new biases, are drawn too: zeros hide wrong
-    terms. All runs in float64, without dropout. Each tensor is checked along `directions` random directions and at
-    `elements` random elements, by "complex" step (tolerance 1e-10) or central "differences" (1e-7); "auto" takes the first
-    where the activations are analytic. Errors are relative to the largest number of the tensor's gradient.
+    The function that is differentiated is a random weighting of every output step and of the final state. x is (B, T, F),
+    (B, T) indices, or a list of sequences; `state` the initial state, of (num_layers * directions, B, H) arrays (drawn at
+    random if None); lengths (B,), mask and starts (B, T). A layer's parameters are drawn at random (or `params`); a Model's
+    are its own, where those that are all zero, such as new biases, are drawn too: zeros hide wrong terms. All runs in
+    float64, without dropout. Each tensor is checked along `directions` random directions and at `elements` random elements,
+    by "complex" step (tolerance 1e-10) or central "differences" (1e-7); "auto" takes the first where the activations are
+    analytic. Errors are relative to the largest number of the tensor's gradient.
 
-    Raises UninformativeError where the check could not fail: fewer than 3 steps, a state of zeros, vanishing gradients.
+    Raises UninformativeError where the check could not fail: fewer than 3 steps, a state of zeros, vanishing gradients;
+    ShapeError, DataError or OptionError for impossible input.
     """
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     model, layer = (layer, layer.network) if hasattr(layer, "network") else (None, layer)
     if not hasattr(layer, "takes_indices"):
         raise OptionError(f"gradcheck: got {layer!r}, wanted a layer or a Model")
@@ -222,6 +232,8 @@ def gradcheck(
         state = checked_state(state, layer.state_shape(len(x)), float)
     steps = checked_for(given, x.shape, rank)
     params = random_parameters(layer, rng, params)
+    if layer.takes_indices:
+        _refuse_indices(layer, x, steps, params)
     probe, after, _ = layer.forward(params, x, None, steps=steps)
     dy, dafter = (tree_map(lambda a: rng.standard_normal(a.shape), tree) for tree in (probe, after))
 
@@ -284,6 +296,15 @@ def check_network(
     return report
 
 
+def _refuse_indices(layer: Any, x: Array, steps: Steps | None, params: Parameters) -> None:
+    """An index at a live step has to be in the Embedding: in the smallest of them, for all read the same x."""
+    count = min(len(array) for name, array in params.items() if name.rpartition(".")[2] == "E")
+    live = live_or_none(layer.steps_in(x, steps), *x.shape)
+    wrong = (x < 0) | (x >= count) if live is None else ((x < 0) | (x >= count)) & live
+    for row, step in np.argwhere(wrong)[:1]:
+        raise DataError(f"x: got {x[row, step]} in row {row}, step {step}; wanted an index in 0 … {count - 1}")
+
+
 def _refuse_few_steps(layer: Any, x: Array, steps: Steps | None) -> None:
     """A recurrent network shows its backward pass through time only over three steps or more."""
     if layer.state_shape(1) is None or not any(True for _ in tree_items(tree_fill(layer.state_shape(1), np.zeros))):
@@ -302,8 +323,8 @@ def _problem(layer: Any, params: Parameters, inputs: Inputs, objective: Objectiv
         there.assign({name: now[f"parameter {name}"] for name in params if f"parameter {name}" in now})
         x = now.get("input x", inputs.x)
         x = x if layer.takes_indices else np.asarray(x, dtype)
-        parts = iter([now.get(f"initial {name}", array) for name, array in tree_items(inputs.state)])
-        state = tree_map(lambda array: np.asarray(next(parts), dtype), inputs.state)
+        begun = [now.get(f"initial {name}", array) for name, array in tree_items(inputs.state)]
+        state = tree_map(lambda array: np.asarray(array, dtype), tree_from(inputs.state, begun))
         return there, x, *layer.forward(there, x, state, steps=inputs.steps)
 
     def value(now: Mapping[str, Array]) -> Any:

@@ -5,13 +5,13 @@ gates of a recurrent cell taken together, as in Keras.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 import numpy as np
 
 from gatewright.arrays import Array
-from gatewright.errors import one_of
+from gatewright.errors import OptionError, one_of
 
 Initializer: TypeAlias = Callable[[np.random.Generator, tuple[int, ...]], Array]
 
@@ -73,6 +73,25 @@ def initializer(option: str, name: str) -> Initializer:
     if name not in known:
         raise one_of(option, name, known)
     return INITIALIZERS[name]
+
+
+DEFAULTS = {"kernel_initializer": "glorot_uniform", "recurrent_initializer": "orthogonal", "bias_initializer": "zeros"}
+
+
+def resolve(init: str, bias: bool, given: Mapping[str, str | None]) -> dict[str, str | None]:
+    """The initialisers that the given ones (None: the default) mean; None for what init="pytorch" or bias=False leaves none.
+
+    Raises OptionError for unknown names, and for one that would not be used.
+    """
+    resolved: dict[str, str | None] = {}
+    for name, got in given.items():
+        unused = "init='pytorch'" if init == "pytorch" else "bias=False" if name == "bias_initializer" and not bias else None
+        if got is not None and unused:
+            raise OptionError(f"{name}: got {got!r}, but {unused} leaves it nothing to draw; leave it out")
+        if got is not None:
+            initializer(name, got)
+        resolved[name] = None if unused else got or DEFAULTS[name]
+    return resolved
 
 
 def uniform(limit: float) -> Initializer:

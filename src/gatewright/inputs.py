@@ -23,7 +23,7 @@ class Batch(NamedTuple):
 def batch(layer: Layer, x: Any, given: Steps, dtype: Any) -> Batch:
     """Checked input of a layer: an array (B, T, F), (B, T) indices, or a list of sequences.
 
-    Raises ShapeError for a wrong rank, feature count or length, DataError for values that can't be, with row and step.
+    Raises ShapeError for a wrong rank, feature count or length, DataError for impossible values, with row and step.
     """
     rank = _step_rank(layer)
     dense, said = steps.from_lists(x, given, rank)

@@ -10,15 +10,16 @@ from gatewright.arrays import Array, float_dtype, numbers
 from gatewright.errors import OptionError, ShapeError
 from gatewright.inputs import Batch
 from gatewright.layers import Layer, Recurrent, Sequential
-from gatewright.parameters import Parameters
+from gatewright.parameters import Parameters, Scope
 from gatewright.state import tree_map
-from gatewright.steps import Steps
+from gatewright.steps import Steps, padded
 from gatewright.streaming import Stream
 from gatewright.threads import Threads
 from gatewright.training import trainer
 from gatewright.training.batches import Data, prepare, weigh
 from gatewright.training.objective import objective
 from gatewright.training.trainer import FitOptions, History
+from gatewright.weights import as_list, from_list
 
 PREDICT_ROWS = 256  # rows that `predict` takes at once unless told otherwise: enough for BLAS, little memory
 
@@ -89,7 +90,10 @@ class Model:
     def predict(
         self, x: Any, batch_size: int | None = None, *, lengths: Any = None, mask: Any = None, starts: Any = None
     ) -> Any:
-        """The output for x, (B, T, O) or (B, O), from a fresh state, which is not kept; `batch_size` rows at a time."""
+        """The output for x, (B, T, O) or (B, O), from a fresh state, which is not kept; `batch_size` rows at a time.
+
+        Raises ShapeError, DataError or OptionError for impossible input, with what was got and what was wanted.
+        """
         batch = self._batch(x, Steps(lengths, mask, starts))
         size = PREDICT_ROWS if batch_size is None else batch_size
         checks.whole_number("batch_size", size)
@@ -105,7 +109,9 @@ class Model:
     def run(self, x: Any, state: Any = None, *, lengths: Any = None, mask: Any = None, starts: Any = None) -> tuple[Any, Any]:
         """(output, state after the last live step) for x from `state` (None: the learned one, or zero).
 
-        What comes out as state goes in again: two chunks equal one sequence. `state_like` builds one by hand.
+        What comes out as state goes in again: two chunks equal one sequence. It has (num_layers * directions, B, H) arrays,
+        h and, for an LSTM, c; a network of several layers has a tuple with one entry a layer. `state_like` builds one by
+        hand. Raises as `predict` does.
         """
         batch = self._batch(x, Steps(lengths, mask, starts))
         y, after = self._forward(batch.x, batch.steps, self._checked_state(state, len(batch.x)))
@@ -168,11 +174,16 @@ class Model:
         """Trains on x and y, of the output's exact shape (or class numbers, without its last axis), and tells how it went.
 
         loss: a name or gw.losses.…, or a function `(prediction, target) -> (values, gradients)`; the mean over live steps and
-        outputs is made small. optimizer: gw.Adam(1e-3) if None. validation: (x, y), or (x, y, {"lengths": …, "mask": …,
-        "starts": …, "sample_weight": …}). clip_norm bounds the norm of all gradients, clip_value each number.
-        accumulate: batches to an update. sample_weight: (B,) or (B, T). class_weight: {class: weight}. tbptt: (k1, k2) or k,
-        truncated back-propagation: an update every k1 steps, through k2. stateful: rows carry their state from batch to
-        batch. checkpoint: a folder, from which resume=True goes on with the same bits.
+        outputs is made small. optimizer: gw.Adam(1e-3) if None. epochs: times that all rows are seen, in batches of
+        batch_size rows, in a new order each time if shuffle. accumulate: batches to an update. validation: (x, y), or
+        (x, y, {"lengths": …, "mask": …, "starts": …, "sample_weight": …}), scored after every epoch. metrics: names, gw.Metric
+        or functions. callbacks: gw.EarlyStopping(…) and others, or functions. schedule: gw.Cosine(…) and others. clip_norm
+        bounds the norm of all gradients, clip_value each number. sample_weight: (B,) or (B, T). class_weight: {class: weight}.
+        tbptt: (k1, k2) or k, truncated back-propagation: an update every k1 steps, through k2. stateful: rows carry their
+        state from batch to batch. checkpoint: a folder, from which resume=True goes on with the same bits. verbose: progress.
+
+        Raises ShapeError, DataError or OptionError before anything is changed, NotFiniteError, with layer, step and row, where
+        NaN or infinity turns up. On Ctrl-C the best weights so far stay in the model, and KeyboardInterrupt goes on.
         """
         data = self._data(x, y, Steps(lengths, mask, starts), sample_weight)
         options = FitOptions(
@@ -199,7 +210,7 @@ class Model:
         mask: Any = None,
         starts: Any = None,
     ) -> dict[str, float]:
-        """{"loss": …, metric: …} over all live steps."""
+        """{"loss": …, metric: …} over all live steps of x (B, T, F), y and sample_weight as in `fit`; raises as it does."""
         data = self._data(x, y, Steps(lengths, mask, starts), sample_weight)
         with self._threads.limit():
             return trainer.evaluate(self._network, self._parameters, data, loss, metrics, batch_size, self._kernel)
@@ -216,7 +227,10 @@ class Model:
         mask: Any = None,
         starts: Any = None,
     ) -> tuple[float, Parameters]:
-        """(loss, its gradients as Parameters) over the whole batch, with no step taken and no dropout."""
+        """(loss, its gradients as Parameters) over the whole batch, with no step taken and no dropout.
+
+        x, y and the weights are as in `fit`. Raises as `predict` does.
+        """
         data = self._data(x, y, Steps(lengths, mask, starts), sample_weight)
         with self._threads.limit():
             return trainer.loss_and_gradients(self._network, self._parameters, data, loss, class_weight, self._kernel)
@@ -238,7 +252,10 @@ class Model:
         method: str = "auto",
         tolerance: float | None = None,
     ) -> checking.Report:
-        """Checks the gradients of the loss: every parameter, the input, the initial state; see gw.gradcheck. float64."""
+        """Checks the gradients of the loss, in float64: every parameter, the input, the initial state.
+
+        x, y and the weights are as in `fit`, the rest as in gw.gradcheck. Raises UninformativeError as that does.
+        """
         data = self._data(x, y, Steps(lengths, mask, starts), sample_weight, np.dtype(float))
         goal = objective(self._network, loss)
         batch = prepare(goal, data, float)
@@ -247,7 +264,7 @@ class Model:
             return *weigh(goal.loss, y, batch, batch.total), None
 
         kind = checking.chosen_method(method, goal.layer.analytic and goal.loss.analytic)
-        rng = np.random.default_rng(seed)
+        rng = checking.generator(seed)
         params = checking.random_parameters(goal.layer, rng, self._parameters)
         given = checking.Inputs(data.x, self.to_network_state(state, len(data.x)), data.steps)
         choices = checking.choices(kind, directions, elements, tolerance)
@@ -258,35 +275,11 @@ class Model:
 
     def get_weights(self) -> list[Array]:
         """Copies of the weights in Keras' order and layout; a GRU's bias is (2, 3H) = [merged; 0 0 bn]."""
-        weights = []
-        for name, array in self._parameters.items():
-            recurrent = f"{name}n"  # 0.b -> 0.bn
-            if name.endswith(".b") and recurrent in self._parameters:
-                bn = self._parameters[recurrent]
-                weights.append(np.stack([array, np.concatenate([np.zeros(2 * len(bn), bn.dtype), bn])]))
-            elif not name.endswith(".bn"):
-                weights.append(array.copy())
-        return weights
+        return as_list(self._parameters)
 
     def set_weights(self, weights: Sequence[Any]) -> None:
-        """Writes weights in the form of `get_weights`. Raises ShapeError, and nothing is written, if they don't fit."""
-        names = [name for name in self._parameters if not name.endswith(".bn")]
-        if not isinstance(weights, list | tuple) or len(weights) != len(names):
-            count = len(weights) if isinstance(weights, list | tuple) else type(weights).__name__
-            raise ShapeError(f"set_weights: got {count}, wanted a list of {len(names)} arrays: {', '.join(names)}")
-        arrays: dict[str, Array] = {}
-        for name, given in zip(names, weights, strict=True):
-            weight = numbers(given, f"set_weights: {name}").astype(float)
-            if name.endswith(".b") and f"{name}n" in self._parameters:
-                size = len(self._parameters[f"{name}n"])
-                if weight.shape != (2, 3 * size):
-                    raise ShapeError(f"set_weights: {name}: got shape {weight.shape}, wanted (2, {3 * size}): input, recurrent")
-                merged = weight[0].copy()
-                merged[: 2 * size] += weight[1, : 2 * size]
-                arrays |= {name: merged, f"{name}n": weight[1, 2 * size :]}
-            else:
-                arrays[name] = weight
-        self._parameters.assign(arrays)
+        """Writes weights in the form of `get_weights`. Raises ShapeError or DataError, nothing written, if they don't fit."""
+        self._parameters.assign(from_list(self._parameters, weights))
 
     def freeze(self, names: str | Iterable[str]) -> list[str]:
         """Takes parameters out of training: by name ("0.W"), layer ("0") or pattern ("*.b"); returns their names."""
@@ -335,7 +328,7 @@ class Model:
     # --- the border
 
     @property
-    def _scope(self) -> Any:
+    def _scope(self) -> Scope:
         """The parameters as the layer itself names them."""
         return self._parameters if self._layer is self._network else self._parameters.scope("0")
 
@@ -362,7 +355,7 @@ class Model:
             batch.x,
             inputs.targets(self._network, y, batch),
             batch.steps,
-            None if weight is None else numbers(weight, "sample_weight"),
+            None if weight is None else numbers(padded(weight, batch.lengths, "sample_weight"), "sample_weight"),
         )
 
     def _validation(self, given: Sequence[Any]) -> Data:
@@ -380,7 +373,7 @@ class Model:
 
 
 def load(path: Any, *, kernel: str = "auto", threads: int | None = None) -> Model:
-    """The Model in a file that `model.save` wrote.
+    """The Model in a file that `model.save` wrote; `kernel` and `threads` as in gw.Model.
 
     Raises MissingFileError, or FormatError for a file that is truncated, foreign or of a newer version.
     """
@@ -388,7 +381,9 @@ def load(path: Any, *, kernel: str = "auto", threads: int | None = None) -> Mode
     return build(tensors, description, path, kernel=kernel, threads=threads)
 
 
-def build(tensors: dict[str, Array], description: dict[str, Any], path: Any, **how: Any) -> Model:
+def build(
+    tensors: dict[str, Array], description: dict[str, Any], path: Any, *, kernel: str = "auto", threads: int | None = None
+) -> Model:
     """The Model that `describe` described, with these tensors."""
     layer, parameters = files.read_model(description, tensors, path)
-    return Model(layer, dtype=parameters.dtype, parameters=parameters, **how)
+    return Model(layer, dtype=parameters.dtype, parameters=parameters, kernel=kernel, threads=threads)

@@ -88,7 +88,8 @@ class Parameters(Scope):
         with parameters.edit() as flat:
             flat -= 0.1 * gradients.flat
 
-    which raises `version`, by which packed weights know that they are stale. `trainable` holds one bool a name.
+    which raises `version`, by which packed weights know that they are stale. `trainable` holds one bool a name. New ones are
+    zero: `shapes` gives the shape of every name, in the order of the flat vector.
     """
 
     __slots__ = ("_flat", "_trainable")
@@ -145,7 +146,7 @@ class Parameters(Scope):
             self._edits.count += 1
 
     def assign(self, arrays: Mapping[str, Array]) -> None:
-        """Writes the given arrays over the parameters of those names. Raises ShapeError, before anything is written."""
+        """Writes arrays over the parameters of those names. Raises OptionError or ShapeError before anything is written."""
         for name, array in arrays.items():
             if name not in self:
                 raise OptionError(f"there is no parameter {name!r}; there are: {', '.join(self)}")

@@ -3,7 +3,7 @@
 A *shape tree* has the shape of every array in its place: what `layer.state_shape(batch)` gives.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,12 @@ def tree_items(tree: Any, name: str = "state") -> Iterator[tuple[str, Array]]:
     keys = [f".{field}" for field in tree._fields] if hasattr(tree, "_fields") else [f"[{k}]" for k in range(len(tree))]
     for key, part in zip(keys, tree, strict=True):
         yield from tree_items(part, name + key)
+
+
+def tree_from(like: Any, arrays: Iterable[Array]) -> Any:
+    """A tree of the form of `like` with these arrays, in the order of `tree_items`, which it undoes."""
+    source = iter(arrays)
+    return tree_map(lambda _: next(source), like)
 
 
 def tree_fill(shapes: Any, make: Callable[[tuple[int, ...]], Array]) -> Any:

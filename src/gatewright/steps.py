@@ -88,7 +88,7 @@ class Whole(NamedTuple):
 
     def d_enter(self, dcolumns: Array) -> tuple[Array, Array]:
         """Undoes `enter`: (B, H) -> the gradients of `state` (B, H) and of `fresh` (H,)."""
-        return dcolumns, np.zeros_like(dcolumns[:1]).sum(axis=0)
+        return dcolumns, np.zeros(dcolumns.shape[1:], dcolumns.dtype)
 
     def leave(self, columns: Array) -> Array:
         """The state (B, H) that each row hands out."""
@@ -232,19 +232,39 @@ def ragged(rows: Sequence[Array]) -> tuple[Array, Array]:
 def from_lists(x: Any, given: Steps, rank: int) -> tuple[Array, Steps]:
     """x and its steps with a list of sequences, each of `rank` axes or more, made one array with lengths.
 
-    Raises OptionError if the list comes with lengths, which it has itself.
+    Raises OptionError if the list comes with lengths, which it has itself, ShapeError for lists that don't go together.
     """
     if isinstance(x, list | tuple):
         rows = [numbers(row, f"x[{i}]") for i, row in enumerate(x)]
-        if all(row.ndim >= rank for row in rows):  # else one array, written as nested lists
+        few = [i for i, row in enumerate(rows) if row.ndim < rank]
+        if len(few) < len(rows) or not rows:  # else one array, written as nested lists
+            if few:
+                wanted = "(T, F)" if rank > 1 else "(T,)"
+                raise ShapeError(f"x[{few[0]}]: got shape {rows[few[0]].shape}, wanted {wanted}, as the others have")
             if given.lengths is not None:
                 raise OptionError("lengths: a list of sequences has its own; leave it out, or give x as one array")
             x, lengths = ragged(rows)
-            given = given._replace(lengths=lengths)
+            given = Steps(lengths, *(padded(getattr(given, name), lengths, name) for name in ("mask", "starts")))
     x = numbers(x, "x")
     if not x.ndim:
         raise ShapeError(f"x: got the number {x}, wanted an array of rows")
     return x, given
+
+
+def padded(values: Any, lengths: Array | None, name: str) -> Any:
+    """A list with a value for every step of every sequence of x as one array `(B, max T)`; anything else as it is.
+
+    Raises ShapeError for a list whose lengths are not those of x.
+    """
+    if lengths is None or not isinstance(values, list | tuple):
+        return values
+    rows = [numbers(row, f"{name}[{i}]") for i, row in enumerate(values)]
+    if any(row.ndim != 1 for row in rows) or len(rows) != len(lengths) or all(len(row) == lengths.max() for row in rows):
+        return values  # one array, written as nested lists
+    for i, (row, length) in enumerate(zip(rows, lengths.tolist(), strict=True)):
+        if len(row) != length:
+            raise ShapeError(f"{name}[{i}]: got {len(row)} values, wanted {length}, one for every step of x[{i}]")
+    return ragged(rows)[0]
 
 
 def checked_for(given: Steps, shape: tuple[int, ...], rank: int) -> Steps | None:

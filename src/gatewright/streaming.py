@@ -29,7 +29,8 @@ class Stream:
     """A network that keeps its state from call to call, for `batch_size` rows side by side.
 
     The numbers are those of the whole sequence at once, to rounding. Made by `model.stream(batch_size)`, whose later training
-    it sees. Raises OptionError for a network that reads its sequence from the end.
+    it sees. Raises OptionError for a network that reads its sequence from the end, ShapeError or DataError for an impossible
+    x or state. Where the network gives its last output alone (return_sequences=False), `run` gives that of the chunk.
     """
 
     def __init__(

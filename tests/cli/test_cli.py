@@ -35,7 +35,7 @@ def table(tmp_path):
     """A monthly series with a decimal comma, an input column and a gap."""
     t = np.arange(72)
     y = 20 + 5 * np.sin(2 * np.pi * t / 12)
-    cells = [f"{v:.3f}".replace(".", ",") for v in y]
+    cells = [f"{v:.4f}".replace(".", ",") for v in y]
     cells[30] = ""
     lines = [f"{2000 + k // 12}-{k % 12 + 1:02d};{cell};{k % 5}" for k, cell in enumerate(cells)]
     path = tmp_path / "gäste.csv"
@@ -91,7 +91,7 @@ def test_predict_goes_on_from_a_saved_model(capsys, tmp_path, table):
     table.write_bytes(b"\n".join(lines[:-1]))
     assert run(capsys, "predict", model, table)[1] != out
     table.write_bytes(b"\n".join(lines[:8]))
-    assert run(capsys, "predict", model, table)[2].endswith("has 7 rows; the model looks back over a window of 8\n")
+    assert run(capsys, "predict", model, table)[2].endswith("rows: got 7, wanted at least 8, the window of the model\n")
 
 
 @pytest.mark.parametrize(
@@ -203,8 +203,8 @@ def write(path, lines, head=("year", "y", "x")):
         ((), "the following arguments are required: COMMAND"),
         (("frob",), "invalid choice: 'frob'"),
         (("check", "lsm"), "invalid choice: 'lsm'"),
-        (("check", "gru", "--layers", 0), "--layers 0; wanted a whole number from 1 up"),
-        (("check", "gru", "--seed", -1), "--seed -1"),
+        (("check", "gru", "--layers", 0), "--layers: got 0, wanted a whole number of at least 1"),
+        (("check", "gru", "--seed", -1), "--seed: got -1, wanted a whole number of at least 0"),
         (("check", "gru", "--steps", 2), "the longest sequence has 2 steps"),
         (("forecast", "--target", "y"), "--target names a column of a file"),
         (("forecast", "none.csv", "--target", "y"), "none.csv: there is no such file"),
@@ -219,11 +219,14 @@ def write(path, lines, head=("year", "y", "x")):
         (("forecast", "FILE", "--target", "y", "--scale", "cube"), "invalid choice: 'cube'"),
         (("forecast", "FILE", "--target", "y", "--scale", "log"), "scale 'log' wants numbers above 0"),
         (("forecast", "FILE", "--target", "y", "--hidden", "x"), "invalid int value: 'x'"),
-        (("forecast", "FILE", "--target", "y", "--horizon", 0), "horizon=0; wanted a whole number from 1 up"),
-        (("forecast", "FILE", "--target", "y", "--window", 50), "48 rows to train on; a window of 50"),
-        (("forecast", "FILE", "--target", "y", "--season", 99), "season=99"),
-        (("forecast", "FILE", "--target", "y", "--repeat", -1), "--repeat -1"),
-        (("forecast", "FILE", "--target", "y", "--test-fraction", 1), "test_fraction=1.0"),
+        (("forecast", "FILE", "--target", "y", "--horizon", 0), "--horizon: got 0, wanted a whole number of at least 1"),
+        (("forecast", "FILE", "--target", "y", "--window", 50), "got 48, wanted at least 52 for a window of 50"),
+        (("forecast", "FILE", "--target", "y", "--learning-rate", 0), "--learning-rate: got 0.0, wanted a number above 0"),
+        (("forecast", "--window", 1), "--window: got 1, wanted a whole number of at least 2"),
+        (("forecast", "FILE", "--target", "y", "--season", 99), "season: got 99, wanted fewer rows than the 48 to train on"),
+        (("forecast", "FILE", "--target", "y", "--season", 0), "--season: got 0, wanted a whole number of at least 1"),
+        (("forecast", "FILE", "--target", "y", "--repeat", -1), "--repeat: got -1, wanted a whole number of at least 0"),
+        (("forecast", "FILE", "--target", "y", "--test-fraction", 1), "--test-fraction: got 1.0, wanted a number from 0 up to"),
         (("forecast", "FILE", "--target", "y", "-o", "FILE"), "is a file; wanted a folder"),
         (("predict", "none", "FILE"), "none: there is no such file"),
         (("predict", "FILE", "FILE"), "not a whole safetensors file"),
@@ -246,9 +249,9 @@ def test_bad_input_gets_one_line_and_exit_2(capsys, tmp_path, monkeypatch, argv,
     [
         ("", "is empty"),
         ("year,y\n", "no rows"),
-        ("year,y\n1900,1\n", "a series of 1 rows"),
+        ("year,y\n1900,1\n", "rows to train on: got 1 of 1 (test fraction 0.2), wanted at least 2"),
         ("year,y\n1900,1\n1901,x\n", "line 3: 'x' in column 'y'"),
-        ("year,y\n1900,1\n1901\n", "line 3: 1 cells, wanted 2"),
+        ("year,y\n1900,1\n1901\n", "line 3: cells: got 1, wanted 2"),
     ],
 )
 def test_bad_files_get_one_line_too(capsys, tmp_path, content, said):

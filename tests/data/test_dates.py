@@ -1,6 +1,6 @@
 """Dates as files write them."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -51,9 +51,9 @@ def test_the_order_of_day_and_month_is_told_by_all_rows():
 @pytest.mark.parametrize(
     ("texts", "said"),
     [
-        (("2020-01-01", "x"), "line 3: 'x' is no date"),
-        (("2020-01-01", ""), "line 3: '' is no date"),
-        (("2020-02-30",), "line 2: '2020-02-30' is no date"),
+        (("2020-01-01", "x"), "line 3: 'x' is not a date"),
+        (("2020-01-01", ""), "line 3: '' is not a date"),
+        (("2020-02-30",), "line 2: '2020-02-30' is not a date"),
         (("2020-01-02", "2020-01-01"), "line 3: '2020-01-01' does not come after '2020-01-02'"),
         (("2020-01-02", "2020-01-02"), "does not come after"),
         (("01/02/2020", "01/03/2020"), "may begin with the day or the month"),
@@ -77,6 +77,50 @@ def test_what_is_refused(texts, said):
 )
 def test_rows_that_were_left_out(texts, expected):
     assert places(read(*texts)) == (expected or list(range(len(texts))))
+
+
+def weekdays(*skipped, first=datetime(2024, 1, 3), count=20):
+    """The dates of Mondays to Fridays, as texts, but for those at some places."""
+    dates = [first + timedelta(days=k) for k in range(2 * count)]
+    return [f"{date:%Y-%m-%d}" for k, date in enumerate([d for d in dates if d.weekday() < 5][:count]) if k not in skipped]
+
+
+@pytest.mark.parametrize(
+    ("texts", "after"),
+    [
+        (weekdays(), ["2024-01-31", "2024-02-01", "2024-02-02", "2024-02-05", "2024-02-06"]),
+        (weekdays(count=18), ["2024-01-29", "2024-01-30"]),  # the last one is a Friday
+        (weekdays(4, 9, 10), ["2024-01-31", "2024-02-01", "2024-02-02", "2024-02-05"]),  # with holidays
+        (["2024-01-05", "2024-01-08", "2024-01-09"], ["2024-01-10", "2024-01-11", "2024-01-12", "2024-01-15"]),
+        (weekdays(first=datetime(2024, 1, 1), count=5), ["2024-01-06", "2024-01-07"]),  # one week shows no weekend
+        ([*weekdays(), "2024-02-03"], ["2024-02-04"]),  # a Saturday
+        (weekdays()[::5], ["2024-01-31", "2024-02-07"]),  # every Wednesday
+        (weekdays(first=datetime(2024, 1, 5), count=6)[::5], ["2024-01-19"]),  # two Fridays
+    ],
+)
+def test_a_series_of_weekdays_goes_on_with_weekdays(texts, after):
+    calendar = read(*texts)
+    assert [calendar.label(date) for date in calendar.after(len(after))] == after
+
+
+def test_weekends_are_no_gaps_but_holidays_are():
+    assert places(read(*weekdays())) == list(range(20))
+    assert places(read(*weekdays(4))) == [*range(4), *range(5, 20)]
+    assert places(read(*weekdays(first=datetime(2024, 1, 6), count=20))) == list(range(20))
+    assert Step(seconds=86400, weekdays=True).after(datetime(2024, 1, 5), 6) == datetime(2024, 1, 15)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [("9998", "9999"), ("9999-11", "9999-12"), ("9999-12-30", "9999-12-31"), ("9999-12-24", "9999-12-27", "9999-12-31")],
+)
+def test_no_date_comes_after_the_year_9999(texts):
+    calendar = read(*texts)
+    assert len(calendar.after(0)) == 0
+    with pytest.raises(DataError, match=r"1 step after .* is beyond the year 9999, where dates end"):
+        calendar.after(1)
+    with pytest.raises(DataError, match="20 steps after "):
+        calendar.after(20)
 
 
 def test_steps_of_months_keep_the_day():

@@ -43,6 +43,16 @@ def test_rows_that_the_file_left_out_are_missing(tmp_path):
     np.testing.assert_array_equal(series.inputs[-1], [1929 % 5])
 
 
+def test_weekdays_go_on_with_weekdays_and_a_holiday_is_missing(tmp_path):
+    path = tmp_path / "a.csv"
+    days = [day for day in range(1, 27) if day % 7 not in (6, 0) and day != 15]  # January 2024 begins with a Monday
+    path.write_text("when,y\n" + "".join(f"2024-01-{day:02d},{day}\n" for day in days))
+    series = read_series(path, "y", "when")
+    assert series.labels()[9:12] == ["2024-01-12", "2024-01-15", "2024-01-16"]
+    np.testing.assert_array_equal(series.target[9:12], [12, np.nan, 16])
+    assert series.labels_after(3) == ["2024-01-29", "2024-01-30", "2024-01-31"]
+
+
 def test_without_dates_rows_are_numbered(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("y\n1\n2\n")

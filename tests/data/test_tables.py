@@ -39,10 +39,45 @@ def test_the_same_table_in_many_forms(tmp_path, content, encoding):
     np.testing.assert_array_equal(found.numbers("y"), [-2, 300])
 
 
-def test_thousands_beside_decimal_commas(tmp_path):
-    found = table(tmp_path, "a;b\n1.234,5;1.5\n1.234;2\n2.345.678,25;3\n")
-    np.testing.assert_array_equal(found.numbers("a"), [1234.5, 1234, 2345678.25])
-    np.testing.assert_array_equal(found.numbers("b"), [1.5, 2, 3])
+@pytest.mark.parametrize(
+    ("content", "y"),
+    [
+        ("y;z\n951;135,86\n976;1\n1.003;2\n", [951, 976, 1003]),  # what commas are in z, they are in y
+        ("y\tz\n1.234,5\t\n1.234\t\n2.345.678,25\t7\n", [1234.5, 1234, 2345678.25]),
+        ("y;z\n1.234;1.234.567\n951;2\n", [1234, 951]),  # no number has two decimal marks
+        ("y;z\n1.234;0,5\n951;x,5\n", [1234, 951]),
+        ("y\tz\n1,234\t1.5\n2,345,678.25\t2\n", [1234, 2345678.25]),  # and the other way round
+        ("y;z\n1.234;1.5\n951;2\n", [1.234, 951]),
+        ("y;z\n1.234;1.2345\n", [1.234]),
+        ("y,z\n1.234,5\n951,6\n", [1.234, 951]),  # beside commas that separate columns
+        ("y;z\n951;1.234\n", [951]),  # z could be either, but is not asked for
+        ("y;z\n-1,003e2;,5\n.;-\n+1.200;2\n", [-100.3, np.nan, 1200]),
+        ("y;z\n-1.003e2;1\n1.200;2\n", [-100.3, 1.2]),  # nobody writes thousands with an exponent
+    ],
+)
+def test_thousands_and_decimals_are_told_by_the_whole_file(tmp_path, content, y):
+    np.testing.assert_array_equal(table(tmp_path, content).numbers("y"), y)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("y;z\n951;1\n1.003;2\n", "line 3: '1.003' in column 'y' may be 1003 or 1.003"),
+        ("y\tz\n951\t1\n1,003\t2\n", "line 3: '1,003' in column 'y' may be 1003 or 1.003"),
+        ("y;z\n1.003;1,003\n", "line 2: '1.003' in column 'y' may be 1003 or 1.003"),
+        ("y;z\n1.5;1\n2;135,86\n", "line 2: '1.5' in column 'y'; wanted a number with a decimal comma, as '135,86' in line 3"),
+        ("y;z\n1234.567;0,5\n", "line 2: '1234.567' in column 'y'; wanted a number with a decimal comma"),
+        ("y;z\n0.123;0,5\n", "line 2: '0.123' in column 'y'; wanted a number with a decimal comma"),
+        ("y;z\n12.34,5;0,5\n", "line 2: '12.34,5' in column 'y'"),
+        ("y;z\ne5;0,5\n", "line 2: 'e5' in column 'y'"),
+        ("y;z\n+;0,5\n", "line 2: '+' in column 'y'"),
+    ],
+)
+def test_thousands_that_can_not_be_told_are_refused(tmp_path, content, said):
+    with pytest.raises(DataError) as error:
+        table(tmp_path, content).numbers("y")
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_one_column_with_decimal_commas_and_a_gap(tmp_path):
@@ -66,11 +101,11 @@ def test_a_header_with_commas_between_semicolons(tmp_path):
         ("", "is empty"),
         ("\n\n", "is empty"),
         ("a,b\n", "no rows: a, b"),
-        ("a,b\n1,2\n3\n", "line 3: 1 cells, wanted 2"),
-        ("a,b\n1,2\n\n3,4\n", "line 3: 0 cells, wanted 2"),
-        ("a,b\n1,2,3\n", "line 2: 3 cells, wanted 2"),
+        ("a,b\n1,2\n3\n", "line 3: cells: got 1, wanted 2"),
+        ("a,b\n1,2\n\n3,4\n", "line 3: cells: got 0, wanted 2"),
+        ("a,b\n1,2,3\n", "line 2: cells: got 3, wanted 2"),
         ('a,b\n"1,2\n', "can't be read as CSV"),
-        (b"a,b\n1,\0\n", "no text file"),
+        (b"a,b\n1,\0\n", "is not a text file"),
     ],
 )
 def test_what_is_no_table(tmp_path, content, said):
@@ -88,7 +123,7 @@ def test_what_is_no_table(tmp_path, content, said):
         ("a,b\n1,1e999\n", "too large"),
         ('a,b\n1,"1,5"\n', "line 2: '1,5'"),
         ("a;b\n1;1,5\n1;2.5\n", "line 3: '2.5' in column 'b'; wanted a number with a decimal comma"),
-        ("a;b\n1;1,234,567\n", "line 2"),
+        ("a;b\n1;1,234,56\n", "line 2"),
         ("a,c\n1,2\n", "no column 'b'; its columns: a, c"),
         ("a,b,b\n1,2,3\n", "2 columns 'b'"),
     ],

@@ -1,5 +1,8 @@
 """The committee: blocks left out, the masked loss, gaps, stopping, and the choice of the epoch."""
 
+import dataclasses
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -146,17 +149,26 @@ def test_gaps_are_filled_anew_while_it_learns(monkeypatch):
     [
         ({"cell": "gruu"}, "cell='gruu' is unknown; known: 'gru', 'lstm', 'rnn'"),
         ({"scale": "cube"}, "scale='cube' is unknown"),
-        ({"window": 1}, "window=1; wanted a whole number from 2 up"),
-        ({"hidden": 2.5}, "hidden=2.5"),
-        ({"ensemble": True}, "ensemble=True"),
-        ({"epochs": 0}, "epochs=0"),
-        ({"seed": -1}, "seed=-1"),
-        ({"learning_rate": 0}, "learning_rate=0"),
+        ({"window": 1}, "window: got 1, wanted a whole number of at least 2"),
+        ({"hidden": 2.5}, "hidden: got 2.5"),
+        ({"ensemble": True}, "ensemble: got True"),
+        ({"epochs": 0}, "epochs: got 0"),
+        ({"seed": -1}, "seed: got -1, wanted a whole number of at least 0"),
+        ({"learning_rate": 0}, "learning_rate: got 0, wanted a number above 0 and below 10"),
+        ({"learning_rate": "x"}, "learning_rate: got 'x', wanted a number above 0 and below 10"),
+        ({"learning_rate": float("nan")}, "learning_rate: got nan"),
     ],
 )
 def test_settings_that_can_not_be(option, said):
     with pytest.raises(OptionError, match=said):
         Settings(**option)
+
+
+def test_settings_from_numpy_are_plain_numbers():
+    chosen = Settings(hidden=np.int64(4), epochs=np.int32(3), seed=np.uint8(1), learning_rate=np.float32(0.5))
+    assert json.dumps(dataclasses.asdict(chosen)) == json.dumps(
+        dataclasses.asdict(Settings(hidden=4, epochs=3, seed=1, learning_rate=0.5))
+    )
 
 
 def test_names_for_tables():

@@ -165,7 +165,7 @@ def test_intervals_hold_about_nine_tenths_of_noise():
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        (np.arange(11.0), "11 rows to train on; a window of 10 with horizon 1 wants at least 12"),
+        (np.arange(11.0), "rows to train on: got 11, wanted at least 12 for a window of 10 with horizon 1"),
         (np.full(50, 3.0), "'y' never changes"),
         (np.full(50, np.nan), "'y' never changes"),
     ],
@@ -243,7 +243,7 @@ def test_other_files_are_refused(tmp_path, saved):
     with pytest.raises(MissingFileError):
         forecaster.load(tmp_path / "none")
     Model(Dense(1, 1)).save(tmp_path / "model")
-    with pytest.raises(FormatError, match="no forecaster"):
+    with pytest.raises(FormatError, match="not a forecaster"):
         forecaster.load(tmp_path / "model")
     content = saved.read_bytes()
     for stop in (0, 7, 100, len(content) - 1):

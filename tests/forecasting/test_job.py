@@ -8,7 +8,7 @@ import pytest
 
 from gatewright.data.series import Series, sunspots
 from gatewright.errors import DataError, OptionError
-from gatewright.forecasting import classic, job
+from gatewright.forecasting import classic, job, report
 from gatewright.forecasting.backtest import Method, Period, coverage, score, scored_rows
 from gatewright.forecasting.job import Job
 from gatewright.forecasting.report import as_json, table
@@ -61,9 +61,11 @@ def test_split():
     assert (train, period) == (40, Period("41 – 50", 40, 49))
     assert variance == pytest.approx(np.nanvar(series(50, gaps=(3,)).target[:40]))
     assert job.split(series(50), 0.0)[:2] == (50, ())
-    with pytest.raises(OptionError, match="test_fraction=1"):
+    with pytest.raises(OptionError, match=r"test_fraction: got 1\.0, wanted a number from 0 up to"):
         job.split(series(50), 1.0)
-    with pytest.raises(DataError, match="a series of 1 rows"):
+    with pytest.raises(OptionError, match="test_fraction: got 'x'"):
+        job.split(series(50), "x")
+    with pytest.raises(DataError, match=r"rows to train on: got 1 of 1 \(test fraction 0.5\), wanted at least 2"):
         job.split(series(1), 0.5)
 
 
@@ -84,9 +86,11 @@ def test_every_method_is_scored_on_the_same_rows():
 def test_seasons_and_orders_can_be_given():
     outcome = job.run(small_job(season=5, orders=(2, 1)))
     assert [m.name for m in outcome.methods[1:]] == ["AR(2)", "AR(1)", "seasonal naive (5)", "persistence"]
-    for season in (0, 80):
-        with pytest.raises(OptionError, match=f"season={season}; wanted a number of rows from 1 to 79"):
+    for season, wanted in ((0, "a whole number"), (2.5, "a whole number"), (80, "fewer rows than the 80 to train on")):
+        with pytest.raises(OptionError, match=f"season: got {season}, wanted {wanted}"):
             job.run(small_job(season=season))
+    with pytest.raises(OptionError, match="repeat: got -1, wanted a whole number of at least 0"):
+        job.run(small_job(repeat=-1))
 
 
 def test_a_scale_that_the_test_rows_can_not_take_is_refused_before_training():
@@ -108,15 +112,23 @@ def test_an_interrupted_job_tries_no_other_seeds():
 
 def test_the_report_is_json_without_nan():
     outcome = job.run(small_job(series(gaps=(2,)), settings={"horizon": 25}, test_fraction=0.1, repeat=1))
-    report = as_json(outcome)
-    json.dumps(report, allow_nan=False)
-    period = report["scores"]["persistence"]["91 – 100"]
+    said = as_json(outcome)
+    json.dumps(said, allow_nan=False)
+    period = said["scores"]["persistence"]["91 – 100"]
     assert period["rmse"][10:] == [None] * 15  # 10 test rows: none lies further than 10 steps after training
     assert None not in period["rmse"][:10]
-    assert report["missing"] == 1
-    assert report["other seeds"]["seeds"] == [1]
-    assert report["other seeds"]["91 – 100"]["standard deviation"] is None
+    assert said["missing"] == 1
+    assert said["other seeds"]["seeds"] == [1]
+    assert said["other seeds"]["91 – 100"]["standard deviation"] is None
     assert "–" in table(outcome)
+
+
+def test_the_report_of_a_gatewright_that_is_not_installed(monkeypatch):
+    def missing(name):
+        raise report.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(report.metadata, "version", missing)
+    assert as_json(job.run(small_job()))["versions"]["gatewright"] == "not installed"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,19 @@ import pytest
 from layer_checks import draw_params
 
 from gatewright.activations import Activation
-from gatewright.layers import GRU, LSTM, Dense, Sequential, Shared, final_activation, fold_final
+from gatewright.layers import (
+    GRU,
+    LSTM,
+    RNN,
+    Bidirectional,
+    Dense,
+    Dropout,
+    Parallel,
+    Sequential,
+    Shared,
+    final_activation,
+    fold_final,
+)
 
 SOFTMAX = Sequential(LSTM(2, 3), Sequential(Dense(3, 4, "relu"), Dense(4, 3, "softmax")))
 
@@ -18,6 +30,10 @@ SOFTMAX = Sequential(LSTM(2, 3), Sequential(Dense(3, 4, "relu"), Dense(4, 3, "so
         (SOFTMAX, "softmax"),
         (Sequential(GRU(2, 3), Shared(Dense(3, 1, "tanh"), "d")), "tanh"),
         (Sequential(Dense(2, 2), LSTM(2, 3)), None),
+        (RNN(2, 1, activation="sigmoid"), "sigmoid"),
+        (Sequential(Dense(2, 3, "softmax"), Dropout(0.1)), "softmax"),
+        (Parallel([Dense(2, 3, "softmax"), Dense(2, 3)]), "softmax"),
+        (Bidirectional(RNN(2, 1, activation="sigmoid")), "sigmoid"),
     ],
 )
 def test_final_activation(layer, wanted):
@@ -35,3 +51,12 @@ def test_fold():
     assert fold_final(SOFTMAX, "sigmoid") is None
     assert fold_final(LSTM(2, 3), "softmax") is None
     assert fold_final(Sequential(Shared(Dense(2, 3, "softmax"), "d")), "softmax") is None
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [RNN(2, 3, activation="softsign"), Sequential(Dense(2, 3, "softmax"), Dropout(0.1)), Parallel([Dense(2, 3, "softmax")])],
+    ids=repr,
+)
+def test_what_cannot_be_taken_off_in_its_place_is_not_folded(layer):
+    assert fold_final(layer, "softmax") is None

@@ -111,12 +111,12 @@ def test_early_stopping_brings_the_best_weights_back():
     assert history.best_epoch == 2
     assert len(history.epochs) == 4
     assert np.array_equal(params.flat, kept[1])
-    assert history.stopped == "val_loss was best in epoch 2 and has not improved in 2 since"
+    assert history.stopped == "val_loss was best in epoch 2 and has not improved in the 2 epochs since"
 
 
 def test_early_stopping_watches_the_loss_without_validation():
     _, history = train(EarlyStopping(patience=1), epochs=9, optimizer=SGD(0.0), validation=None)
-    assert history.stopped == "loss was best in epoch 1 and has not improved in 1 since"
+    assert history.stopped == "loss was best in epoch 1 and has not improved in the 1 epoch since"
 
 
 @pytest.mark.parametrize("kind", [CSVLogger, JSONLogger])
@@ -144,6 +144,7 @@ def test_history():
     assert copy.deepcopy(history) == pickle.loads(pickle.dumps(history)) == history
     with pytest.raises(AttributeError, match="History has no 'accuracy'; it has: loss, mae, val_loss"):
         _ = history.accuracy
+    assert repr(train(epochs=1)[1]).startswith("History(1 epoch, best val_loss ")
     assert repr(History()) == "History(no epoch finished)"
 
 
@@ -152,6 +153,10 @@ def test_history():
     [
         (lambda: EarlyStopping(patience=0), "EarlyStopping: patience: got 0"),
         (lambda: EarlyStopping(min_delta=-1), "EarlyStopping: min_delta: got -1"),
+        (
+            lambda: EarlyStopping(restore_best_weights="no"),
+            "EarlyStopping: restore_best_weights: got 'no', wanted True or False",
+        ),
         (lambda: EarlyStopping(mode="up"), "known: 'auto', 'min', 'max'"),
         (lambda: train(EarlyStopping("val_mae")), "monitor='val_mae' is unknown; known: 'loss', 'val_loss', 'learning_rate'"),
         (lambda: train(EarlyStopping), "callbacks: got <class"),

@@ -15,6 +15,7 @@ import gatewright
 from gatewright import files
 from gatewright.errors import FormatError, OptionError
 from gatewright.layers import GRU, LSTM, Dense, Dropout, Sequential
+from gatewright.model import Model
 from gatewright.training import checkpoint
 from gatewright.training.callbacks import Callback, EarlyStopping
 from gatewright.training.checkpoint import Checkpoint, ResumeWarning
@@ -64,6 +65,9 @@ SETTINGS = {
     },
     "stateful": {"stateful": True, "shuffle": False, "layer": Sequential(GRU(2, 3), LSTM(3, 2), Dense(2, 1))},
     "by update": {"schedule": Cosine(12, per="update"), "optimizer": SGD(0.1, momentum=0.9)},
+    "no update at the end": {
+        "schedule": Cosine(12, per="update"), "shuffle": False, "data": Data(X, Y, sample_weight=1.0 * (np.arange(12) < 8)),
+    },
 }  # fmt: skip
 
 
@@ -105,7 +109,7 @@ def test_early_stopping_remembers_across_a_break(tmp_path):
         return (EarlyStopping(patience=4),)
 
     flat, history, _ = train(tmp_path / "whole", callbacks=stopping(), **options)
-    assert history.stopped == "val_loss was best in epoch 3 and has not improved in 4 since"
+    assert history.stopped == "val_loss was best in epoch 3 and has not improved in the 4 epochs since"
     assert len(history.epochs) == 7
     for updates in (1, 14, 20):
         folder = tmp_path / str(updates)
@@ -166,7 +170,7 @@ def test_a_checkpoint_is_not_written_over(tmp_path):
 def test_a_checkpoint_of_something_else_is_refused(tmp_path, other, what):
     with pytest.raises(Broken):
         train(tmp_path, Breaker(5))
-    with pytest.raises(OptionError, match=f"checkpoint.safetensors is of another training: {what}"):
+    with pytest.raises(OptionError, match=f"checkpoint.safetensors belongs to another training run: {what}"):
         train(tmp_path, resume=True, **other)
 
 
@@ -208,6 +212,14 @@ def test_another_machine_warns(tmp_path, monkeypatch):
     assert "blas was " in str(told[0].message)
     assert "and is slowblas 0.1" in str(told[0].message)
     assert "threads was " in str(told[0].message)
+
+
+def test_the_warning_points_at_the_call_of_fit(tmp_path, monkeypatch):
+    Model(NET, seed=0).fit(X, Y, checkpoint=tmp_path, verbose=False)
+    monkeypatch.setattr(checkpoint, "_blas", lambda: {"blas": "slowblas 0.1", "threads": "7"})
+    with pytest.warns(ResumeWarning) as told:
+        Model(NET, seed=0).fit(X, Y, checkpoint=tmp_path, resume=True, verbose=False)
+    assert told[0].filename == __file__
 
 
 def test_the_machine_is_described_without_threadpoolctl_too(monkeypatch):

@@ -7,9 +7,10 @@ from gatewright.errors import DataError, OptionError
 from gatewright.layers import GRU, LSTM, RNN, Dense, Sequential
 from gatewright.parameters import Parameters
 from gatewright.steps import Steps
-from gatewright.training.batches import Data
-from gatewright.training.gradients import evaluate, loss_and_gradients, loss_value
+from gatewright.training.batches import Data, prepare, weigh
+from gatewright.training.gradients import evaluate, loss_and_gradients
 from gatewright.training.losses import Quantile
+from gatewright.training.objective import objective
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((4, 6, 2))
@@ -25,6 +26,13 @@ NETS = {
 def drawn(layer, dtype=float):
     shapes = layer.init(np.random.default_rng(0)).shapes
     return Parameters.of({n: 0.7 * np.random.default_rng(1).standard_normal(s) for n, s in shapes.items()}, dtype=dtype)
+
+
+def loss_value(layer, params, data, loss, class_weight=None):
+    """The loss in the parameters' own kind of number: complex for complex parameters."""
+    goal = objective(layer, loss)
+    batch = prepare(goal, data, float, class_weight)
+    return weigh(goal.loss, goal.layer.forward(params, batch.x, steps=batch.steps)[0], batch, batch.total)[0]
 
 
 def targets(net, loss):

@@ -101,6 +101,10 @@ def test_several_quantiles_stand_one_after_the_other():
     np.testing.assert_allclose(values, [[0.1, 0.0, 0.1, 0.2]])
 
 
+def test_quantiles_may_be_a_list():
+    assert losses.Quantile([0.1, 0.9]) == losses.Quantile((0.1, 0.9))
+
+
 def test_get_takes_names_losses_classes_and_functions():
     assert losses.get("huber") == losses.Huber(1.0)
     assert losses.get(losses.huber) == losses.Huber(1.0)
@@ -120,7 +124,8 @@ def test_an_unknown_loss_lists_the_known(bad):
     ("make", "message"),
     [
         (lambda: losses.Huber(0), "huber: delta: got 0, wanted a number above 0"),
-        (lambda: losses.Quantile(()), "wanted one or several numbers between 0 and 1"),
+        (lambda: losses.Quantile(()), r"quantile: quantiles: got \(\), wanted one or several numbers between 0 and 1"),
+        (lambda: losses.Quantile([0.5, "x"]), r"quantile: quantiles: got \(0.5, 'x'\), wanted one or several numbers"),
         (lambda: losses.Quantile((0.5, 1.0)), "wanted one or several numbers between 0 and 1"),
         (lambda: losses.Quantile("half"), "wanted one or several numbers between 0 and 1"),
         (lambda: losses.CrossEntropy(1.0), "cross_entropy: label_smoothing: got 1.0"),
@@ -148,5 +153,5 @@ def test_outputs_that_do_not_divide():
     ],
 )
 def test_an_own_loss_that_returns_something_else(result):
-    with pytest.raises(ShapeError, match="wanted"):
+    with pytest.raises(ShapeError, match=r"wanted values \(2,\) or \(2, N\)|wanted \(values, gradient"):
         losses.get(lambda pred, target: result)(np.zeros((2, 3)), None)

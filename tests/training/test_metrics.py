@@ -12,6 +12,7 @@ from gatewright.training.batches import Data
 from gatewright.training.gradients import evaluate
 from gatewright.training.metrics import Metric
 from gatewright.training.objective import objective
+from gatewright.training.trainer import FitOptions, fit
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((7, 5, 2))
@@ -97,6 +98,9 @@ def test_own_metrics_see_predictions_targets_and_weights():
     [
         ("acuracy", "cross_entropy", "known: 'accuracy', 'mae', 'mse', 'rmse', 'perplexity'"),
         (3, "mse", "metric=3 is unknown"),
+        (Metric("a", "b"), "mse", r"gw.Metric: got .*'a'.*'b'.*, wanted gw.Metric\(name, function\)"),
+        (Metric(3, max), "mse", r"gw.Metric: got .*3.*, wanted gw.Metric\(name, function\)"),
+        (Metric("a", max, 3), "mse", r"gw.Metric: got .*3.*, wanted gw.Metric\(name, function\)"),
         ("accuracy", "mse", "is for cross_entropy and binary_cross_entropy"),
         ("perplexity", "mse", "is for cross_entropy"),
     ],
@@ -106,8 +110,63 @@ def test_what_does_not_fit_is_refused(metric, loss, message):
         metrics.resolve([metric], objective(network()[0], loss))
 
 
+def vandal(pred, target, weight):
+    for array in (pred, target, weight):
+        array.fill(77)
+    return 1.0
+
+
+def vandal_loss(pred, target):
+    values, gradient = (pred - target) ** 2, 2 * (pred - target)
+    pred.fill(77)
+    target.fill(77)
+    return values, gradient
+
+
+def test_own_functions_see_copies():
+    layer, params = network()
+    y = RNG.standard_normal((7, 5, 3))
+    data, before = Data(X, y, sample_weight=WEIGHT.copy()), y.copy()
+    clean = evaluate(layer, params, data, "mse", ["mae"])
+    found = evaluate(layer, params, data, vandal_loss, [vandal, "mae", Metric("second", vandal)])
+    assert found == clean | {"vandal": 1.0, "second": 1.0}
+    assert np.array_equal(y, before)
+    assert np.array_equal(data.sample_weight, WEIGHT)
+
+
+@pytest.mark.parametrize("options", [{}, {"tbptt": 2}])
+def test_own_functions_do_not_change_a_training(options):
+    layer, params = network()
+    data = Data(X, RNG.standard_normal((7, 5, 3)))
+    options = {"verbose": False, "epochs": 2, "batch_size": 4, "shuffle": False, "validation": data} | options
+    clean, dirty = params.copy(), params.copy()
+    history = fit(layer, clean, data, FitOptions(metrics="mae", **options))
+    found = fit(layer, dirty, data, FitOptions(loss=vandal_loss, metrics=[vandal, "mae"], **options))
+    assert np.array_equal(clean.flat, dirty.flat)
+    assert found.val_loss == history.val_loss
+    assert (found.mae, found.val_mae) == (history.mae, history.val_mae)
+
+
+@pytest.mark.parametrize(
+    ("got", "said"), [(None, "NoneType"), ("x", "str"), (np.ones(3), "ndarray"), (np.array("x"), "ndarray"), (1j, "complex")]
+)
+def test_a_metric_that_gives_no_number_is_refused(got, said):
+    layer, params = network()
+    data = Data(X, RNG.standard_normal((7, 5, 3)))
+    for metric in (Metric("own", lambda pred, target, weight: got), Metric("own", vandal, lambda value: got)):
+        with pytest.raises(OptionError, match=f"metric 'own': got {said}, wanted a number"):
+            evaluate(layer, params, data, "mse", metric)
+
+
+@pytest.mark.parametrize("number", [2, True, np.float32(2), np.int64(2), np.array(2.0), np.True_, np.inf])
+def test_what_a_metric_may_give(number):
+    layer, params = network()
+    data = Data(X, RNG.standard_normal((7, 5, 3)))
+    assert evaluate(layer, params, data, "mse", Metric("own", lambda pred, target, weight: number))["own"] == float(number)
+
+
 def test_two_of_one_name_are_refused():
-    with pytest.raises(OptionError, match="have one name"):
+    with pytest.raises(OptionError, match="share a name"):
         metrics.resolve(["mae", "mae"], objective(network()[0], "mse"))
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gatewright.errors import OptionError
-from gatewright.layers import LSTM, Dense, Sequential, Shared
+from gatewright.layers import LSTM, RNN, Dense, Dropout, Sequential, Shared
 from gatewright.training.batches import Data
 from gatewright.training.gradients import evaluate, loss_and_gradients
 from gatewright.training.objective import objective
@@ -56,5 +56,11 @@ def test_contradictions(activation, loss, message):
 
 def test_a_shared_softmax_cannot_be_folded():
     shared = Shared(Dense(3, 4, "softmax"), "head")
-    with pytest.raises(OptionError, match=r"the final 'softmax' is gw.Shared: make it linear"):
+    with pytest.raises(OptionError, match=r"'softmax' makes the output in a place where it can't be left out"):
         objective(Sequential(LSTM(2, 3), shared), "cross_entropy")
+
+
+@pytest.mark.parametrize("layer", [RNN(2, 1, activation="sigmoid"), Sequential(Dense(2, 1, "sigmoid"), Dropout(0.1))], ids=repr)
+def test_a_sigmoid_is_never_applied_twice(layer):
+    with pytest.raises(OptionError, match="'sigmoid' makes the output in a place where it can't be left out"):
+        objective(layer, "binary_cross_entropy")

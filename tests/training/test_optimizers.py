@@ -119,7 +119,13 @@ def test_float32_stays_float32():
         (lambda: Adam(float("nan")), "Adam: learning_rate: got nan"),
         (lambda: AdamW(weight_decay=-0.1), "AdamW: weight_decay: got -0.1"),
         (lambda: Adam(betas=(0.9, 1.0)), "Adam: beta: got 1.0"),
-        (lambda: Adam(betas=0.9), r"wanted two numbers \(beta1, beta2\)"),
+        (lambda: Adam(betas=0.9), r"Adam: betas: got 0.9, wanted two numbers \(beta1, beta2\)"),
+        (lambda: Adam(betas=[0.9]), r"Adam: betas: got \[0.9\], wanted two numbers"),
+        (lambda: Adam(amsgrad="no"), "Adam: amsgrad: got 'no', wanted True or False"),
+        (lambda: SGD(nesterov="no"), "SGD: nesterov: got 'no', wanted True or False"),
+        (lambda: RMSprop(centered=1), "RMSprop: centered: got 1, wanted True or False"),
+        (lambda: SGD(groups=[1]), r"SGD: groups: got \[1\], wanted a dict such as"),
+        (lambda: SGD(groups={"*.b": 3}), r"SGD: groups: got \{'\*\.b': 3\}, wanted a dict"),
         (lambda: SGD(nesterov=True), "nesterov=True needs a momentum above 0 and dampening=0"),
         (lambda: RMSprop(alpha=1.5), "RMSprop: alpha: got 1.5"),
         (lambda: Adam(groups={"*.b": {"decay": 0}}), "'decay' is unknown; known: 'learning_rate', 'weight_decay'"),
@@ -132,6 +138,10 @@ def test_float32_stays_float32():
 def test_impossible_options(make, message):
     with pytest.raises(OptionError, match=message):
         make()
+
+
+def test_betas_may_be_a_list():
+    assert Adam(betas=[0.8, 0.99]) == Adam(betas=(0.8, 0.99))
 
 
 def test_get():

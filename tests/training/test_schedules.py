@@ -59,6 +59,38 @@ def test_reduce_on_plateau_knows_that_accuracy_rises():
     assert ReduceOnPlateau(0.5, 1, "val_accuracy", mode="min")(1.0, Clock(0, 5, history)) == 0.25
 
 
+def test_reduce_on_plateau_only_lowers():
+    """As PyTorch: a rate below the minimum stays, as does one whose change would be 1e-8 or less."""
+    clock = Clock(0, 3, {"loss": [1.0, 1.0, 1.0]})
+    reduce = ReduceOnPlateau(0.5, 0, minimum=0.01)
+    assert [reduce(rate, clock) for rate in (0.1, 0.015, 0.01, 0.001, 0.0)] == [0.025, 0.01, 0.01, 0.001, 0.0]
+    assert [ReduceOnPlateau(0.5, 0)(rate, clock) for rate in (2e-8, 3e-8)] == [2e-8, 1.5e-8]
+
+
+@pytest.mark.parametrize("threshold", [1e-4, 0.3, 1.0, 1.5])
+def test_an_improvement_is_pytorchs_to_the_last_digit(threshold):
+    for best in np.random.default_rng(0).random(200):
+        for mode, limit in (("min", best * (1 - threshold)), ("max", best * (threshold + 1))):
+            for value in (np.nextafter(limit, -1), limit, np.nextafter(limit, 9)):
+                better = value < limit if mode == "min" else value > limit
+                schedule = ReduceOnPlateau(0.5, 0, mode=mode, threshold=threshold)
+                assert schedule(1.0, Clock(0, 2, {"loss": [best, value]})) == (1.0 if better else 0.5)
+
+
+def test_what_is_not_finite_is_no_improvement():
+    reduce = ReduceOnPlateau(0.5, 0, "recorded")
+    for values, rate in (([np.nan, 2.0, 1.0], 0.5), ([np.inf, 2.0, 1.0], 0.5), ([2.0, np.nan, 1.0], 0.5), ([-np.inf] * 2, 0.5)):
+        assert reduce(1.0, Clock(0, 3, {"recorded": values})) == rate, values
+
+
+def test_a_negative_loss_that_stands_still_does_not_improve():
+    """Unlike PyTorch, whose limit best (1 - threshold) lies above a negative best."""
+    assert ReduceOnPlateau(0.5, 1)(1.0, Clock(0, 3, {"loss": [-1.0] * 3})) == 0.5
+    assert ReduceOnPlateau(0.5, 1, mode="max")(1.0, Clock(0, 3, {"loss": [-1.0] * 3})) == 0.5
+    assert ReduceOnPlateau(0.5, 0, threshold=0.1)(1.0, Clock(0, 2, {"loss": [-1.0, -1.09]})) == 0.5
+    assert ReduceOnPlateau(0.5, 0, threshold=0.1)(1.0, Clock(0, 2, {"loss": [-1.0, -1.11]})) == 1.0
+
+
 def test_a_negative_loss_improves_by_falling():
     history = {"loss": [-1.0, -2.0, -3.0, -4.0]}
     assert ReduceOnPlateau(0.5, 0)(1.0, Clock(0, 4, history)) == 1.0
@@ -71,7 +103,7 @@ def test_a_negative_loss_improves_by_falling():
         (lambda: StepDecay(2, factor=0), "StepDecay: factor: got 0"),
         (lambda: StepDecay(2, per="batch"), "known: 'epoch', 'update'"),
         (lambda: Cosine(2.5), "Cosine: total: got 2.5"),
-        (lambda: Warmup(3, then=5), "Warmup: then=5; wanted a schedule"),
+        (lambda: Warmup(3, then=5), "Warmup: then: got 5, wanted a schedule"),
         (lambda: ReduceOnPlateau(per="update"), "wanted per='epoch'"),
         (lambda: ReduceOnPlateau(mode="down"), "known: 'auto', 'min', 'max'"),
         (lambda: ReduceOnPlateau(monitor="lss")(1.0, Clock(0, 1, {"loss": [1.0]})), "monitor='lss' is unknown; known: 'loss'"),

@@ -7,7 +7,7 @@ import numpy as np
 
 from gatewright.activations import FORMULAS
 from gatewright.checking import METHODS, gradcheck
-from gatewright.errors import OptionError
+from gatewright.checks import whole_number
 from gatewright.forecasting.settings import CELLS
 
 NUMBERS = (
@@ -31,7 +31,9 @@ def add_to(commands: Any) -> None:
         command.add_argument(flag, type=int, default=default, metavar="N", help=f"{text} (default {default})")
     command.add_argument("--bidirectional", action="store_true", help="run it in both directions")
     names = tuple(name for name in FORMULAS if name != "softmax")
-    command.add_argument("--activation", choices=names, default=None, help="of the new value (default tanh)")
+    command.add_argument(
+        "--activation", choices=names, default=None, help="of the candidate, or for rnn of the state (default tanh)"
+    )
     command.add_argument("--method", choices=METHODS, default="auto", help="the numerical derivative (default auto)")
     command.add_argument("--seed", type=int, default=0, metavar="N", help="of the random numbers (default 0)")
     command.set_defaults(run=run)
@@ -40,10 +42,8 @@ def add_to(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Does it: 0 if every gradient is right, else 1."""
     for name in (flag[2:] for flag, _, _ in NUMBERS):
-        if getattr(args, name) < 1:
-            raise OptionError(f"--{name} {getattr(args, name)}; wanted a whole number from 1 up")
-    if args.seed < 0:
-        raise OptionError(f"--seed {args.seed}; wanted a whole number from 0 up")
+        whole_number(f"--{name}", getattr(args, name))
+    whole_number("--seed", args.seed, 0)
     activation = args.activation or "tanh"
     layer = CELLS[args.cell](
         args.features, args.hidden, num_layers=args.layers, bidirectional=args.bidirectional, activation=activation

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from gatewright.checking import gradcheck
+from gatewright.checks import fraction, whole_number
 from gatewright.cli import output
 from gatewright.cli.progress import Watch
 from gatewright.data.series import read_series
@@ -18,8 +19,9 @@ from gatewright.forecasting import classic, job
 from gatewright.forecasting.job import Job, Outcome
 from gatewright.forecasting.report import table
 from gatewright.forecasting.scaling import SCALES
-from gatewright.forecasting.settings import CELLS, MOST_EPOCHS, Settings
+from gatewright.forecasting.settings import CELLS, MOST_EPOCHS, Settings, check
 from gatewright.layers import GRU
+from gatewright.training.callbacks import counted
 
 TEST_FRACTION = 0.2
 DEMO_SEEDS = 5  # other seeds that the demo tries, for the spread
@@ -57,8 +59,8 @@ def add_to(commands: Any) -> None:
         default = getattr(defaults, flag[2:].replace("-", "_"))
         command.add_argument(flag, help=text if default is None else f"{text} (default {default})", **how)
     command.add_argument("--season", type=int, metavar="N", help="rows, for the seasonal naive forecast (default: found)")
-    fraction = f"of the rows, the last ones (default {TEST_FRACTION}; sunspots: 1921 on)"
-    command.add_argument("--test-fraction", type=float, metavar="X", help=fraction)
+    share = f"of the rows, the last ones (default {TEST_FRACTION}; sunspots: 1921 on)"
+    command.add_argument("--test-fraction", type=float, metavar="X", help=share)
     command.add_argument("--repeat", type=int, default=0, metavar="N", help="other seeds to try too, for the spread")
     command.add_argument("-o", dest="output", metavar="DIR", default="gatewright-forecast", help="folder (default %(default)s)")
     command.set_defaults(run=run)
@@ -73,8 +75,11 @@ def add_to(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """The command `forecast`."""
-    if args.repeat < 0:
-        raise OptionError(f"--repeat {args.repeat}; wanted a whole number from 0 up")
+    whole_number("--repeat", args.repeat, 0)
+    if args.season is not None:
+        whole_number("--season", args.season)
+    if args.test_fraction is not None:
+        fraction("--test-fraction", args.test_fraction)
     return _do(_sunspot_job(args) if args.file is None else _file_job(args), Path(args.output))
 
 
@@ -87,18 +92,22 @@ def run_demo(args: argparse.Namespace) -> int:
 
 
 def _chosen(args: argparse.Namespace) -> dict[str, Any]:
-    """The settings that the user gave."""
-    return {field.name: getattr(args, field.name) for field in fields(Settings) if getattr(args, field.name) is not None}
+    """The settings that the user gave, checked by the names of their flags."""
+    names = [field.name for field in fields(Settings)]
+    chosen = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    for name, got in chosen.items():
+        check(name, got, f"--{name.replace('_', '-')}")
+    return chosen
 
 
 def _file_job(args: argparse.Namespace) -> Job:
     if args.target is None:
         raise OptionError("--target COLUMN is missing: which column of the file is to be forecast?")
     inputs = next(csv.reader([args.inputs], skipinitialspace=True)) if args.inputs else []
-    settings = Settings(**_chosen(args))
+    chosen = Settings(**_chosen(args))
     series = read_series(args.file, args.target, args.date, tuple(inputs))
     train, periods, variance = job.split(series, TEST_FRACTION if args.test_fraction is None else args.test_fraction)
-    return Job(series, settings, train, periods, variance, season=args.season, repeat=args.repeat)
+    return Job(series, chosen, train, periods, variance, season=args.season, repeat=args.repeat)
 
 
 def _sunspot_job(args: argparse.Namespace) -> Job:
@@ -115,10 +124,10 @@ def _sunspot_job(args: argparse.Namespace) -> Job:
 def _do(todo: Job, folder: Path) -> int:
     """Does a job, says how it went and writes its files."""
     output.check_folder(folder)
-    labels, settings = todo.series.labels(), todo.settings
+    labels, ensemble = todo.series.labels(), todo.settings.ensemble
     learned = f"learning from the first {todo.train}, up to {labels[todo.train - 1]}"
     print(f"{todo.series.name}: {len(labels)} rows, {labels[0]} – {labels[-1]}; {learned}\n", flush=True)
-    with Watch(1 + todo.repeat, settings.ensemble, settings.epochs or MOST_EPOCHS) as watch:
+    with Watch(1 + todo.repeat, ensemble, todo.settings.epochs or MOST_EPOCHS) as watch:
         outcome = job.run(todo, watch)
         paths = output.write_all(folder, output.writers(outcome))
     print(f"\n{table(outcome)}\n\n{_note(outcome)}\n")
@@ -128,7 +137,7 @@ def _do(todo: Job, folder: Path) -> int:
         print("no pictures: they need matplotlib, which pip install 'gatewright[plot]' brings")
     if not watch.stopped:
         return 0
-    kept = f"{len(outcome.forecaster.members)} of {settings.ensemble} networks, after {outcome.committee.epoch} epochs"
+    kept = f"{len(outcome.forecaster.members)} of {ensemble} networks, after {counted(outcome.committee.epoch, 'epoch')}"
     print(f"interrupted: the best model so far ({kept}) is in {folder / 'model.safetensors'}", file=sys.stderr)
     return 130
 

@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     series = read_series(args.file, model.names[0], model.date, model.names[1:])
     rows, window = len(series.target), model.settings.window
     if rows < window:
-        raise DataError(f"{args.file} has {rows} rows; the model looks back over a window of {window}")
+        raise DataError(f"{args.file}: rows: got {rows}, wanted at least {window}, the window of the model")
     made = model.forecasts(series.values, np.array([rows - 1]))
     text = output.prediction_csv(series, Forecasts(*(part[0] for part in made)))
     if args.output is None:

@@ -6,6 +6,8 @@ import threading
 from types import FrameType
 from typing import Any
 
+from gatewright.training.progress import bar
+
 
 class Watch:
     """Follows the training of some committees: `with Watch(…) as watch: job.run(job, watch)`.
@@ -16,7 +18,7 @@ class Watch:
     def __init__(self, runs: int, members: int, epochs: int) -> None:
         self.runs, self.members, self.epochs = runs, members, epochs
         self.run, self.stopped = 0, False
-        self._bar = _bar(runs * members * epochs) if sys.stderr.isatty() else None
+        self._bar = bar(runs * members * epochs) if sys.stderr.isatty() else None
         self._before: Any = None
 
     def __enter__(self) -> "Watch":
@@ -39,7 +41,8 @@ class Watch:
 
     def __call__(self, member: int, epoch: int, loss: float) -> bool:
         """An epoch is finished; whether to stop."""
-        self.run += member == 1 and epoch == 1
+        if (member, epoch) == (1, 1):
+            self.run += 1
         what = f"network {member} of {self.members}"
         if self.runs > 1:
             what = f"seed {self.run} of {self.runs}, {what}"
@@ -55,16 +58,3 @@ class Watch:
             self._bar.console.print(line, highlight=False, markup=False)
         else:
             print(line, file=sys.stderr, flush=True)
-
-
-def _bar(total: int) -> Any:
-    """A bar with one task, number 0; None where rich is not installed."""
-    try:
-        from rich import progress
-        from rich.console import Console
-    except ImportError:
-        return None
-    columns = ("{task.description}", progress.BarColumn(), "loss {task.fields[loss]}", progress.TimeRemainingColumn())
-    bar = progress.Progress(*columns, console=Console(stderr=True), transient=True)
-    bar.add_task("", total=total, loss="…")
-    return bar

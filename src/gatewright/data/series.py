@@ -49,7 +49,7 @@ def read_series(path: Any, target: str, date: str | None = None, inputs: tuple[s
     """The series in columns of a CSV file.
 
     Where dates have a regular step, rows that the file left out are put in as missing, so that time goes on. Raises
-    MissingFileError, DataError for what the file can't be, OptionError for columns that are named twice.
+    MissingFileError, DataError for a file that does not hold such a series, OptionError for columns that are named twice.
     """
     chosen = [target, *inputs, *([date] if date else [])]
     for name in chosen:

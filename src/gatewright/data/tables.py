@@ -1,6 +1,7 @@
 """CSV files as people have them: commas, semicolons or tabs, decimal commas, a BOM, UTF-8, UTF-16 or Latin-1."""
 
 import csv
+import functools
 import io
 import re
 from dataclasses import dataclass
@@ -16,8 +17,12 @@ MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "?", "."})
 DELIMITERS = (",", "|", "\t", ";")  # where two of them fit, the later one is meant
 SAMPLE = 30  # lines by which the delimiter is told
 
-_POINT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d*)(,\d+)?([eE][+-]?\d+)?")
+_PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+# By decimal mark. The other mark may stand before every three digits: 1.234,5 or 1,234.5.
+_MARKED = {
+    mark: re.compile(rf"[+-]?([1-9]\d{{0,2}}(\{other}\d{{3}})+(\{mark}\d*)?|(\d+\{mark}?\d*|\{mark}\d+)([eE][+-]?\d+)?)")
+    for mark, other in ((",", "."), (".", ","))
+}
 
 
 @dataclass(frozen=True)
@@ -34,33 +39,58 @@ class Table:
         """The cells of a column. Raises DataError, listing the columns, where there is none of that name, or two."""
         count = self.names.count(name)
         if count != 1:
-            said = f"has {count} columns {name!r}" if count else f"has no column {name!r}"
-            raise DataError(f"{self.path} {said}; its columns: {', '.join(self.names)}")
+            found = "no column" if count == 0 else f"{count} columns"
+            raise DataError(f"{self.path} has {found} {name!r}; its columns: {', '.join(self.names)}")
         at = self.names.index(name)
         return [row[at] for row in self.rows]
 
     def numbers(self, name: str) -> Array:
         """A column as float64 `(T,)`, NaN where a cell is empty or says NA. Raises DataError, with the line, for text."""
-        texts = [text.strip().replace("\N{MINUS SIGN}", "-") for text in self.texts(name)]
-        # Beside commas that separate columns, a comma inside a number is no decimal comma.
-        comma = self.delimiter != "," and any("," in text for text in texts)
-        values = np.full(len(texts), np.nan)
-        for i, text in enumerate(texts):
-            if text.lower() in MISSING:
-                continue
-            if not (_COMMA if comma else _POINT).fullmatch(text):
-                wanted = "a number with a decimal comma" if comma else "a number"
-                raise DataError(f"{self.path}, line {self.lines[i]}: {text!r} in column {name!r}; wanted {wanted}, or nothing")
-            values[i] = float(text.replace(".", "").replace(",", ".") if comma else text)
-            if not np.isfinite(values[i]):
-                raise DataError(f"{self.path}, line {self.lines[i]}: {text!r} in column {name!r} is too large a number")
+        texts, values = self.texts(name), np.full(len(self.rows), np.nan)
+        for i, text in enumerate(map(_plain, texts)):
+            if text.lower() not in MISSING:
+                values[i] = self._number(text, f"{self.path}, line {self.lines[i]}: {text!r} in column {name!r}")
         return values
+
+    def _number(self, text: str, where: str) -> float:
+        """What a cell says. Raises DataError where it is not a number, or could be two."""
+        mark, example = self._decimal
+        if not mark and re.search("[.,]", text) and _MARKED["."].fullmatch(text):
+            whole, decimal = re.sub("[.,]", "", text), text.replace(",", ".")
+            raise DataError(f"{where} may be {whole} or {decimal}; write thousands without a mark, or decimals as {decimal}0")
+        if not (_PLAIN if self.delimiter == "," else _MARKED[mark or "."]).fullmatch(text):
+            wanted = f"a number with a decimal comma, as {example}" if mark == "," else "a number"
+            raise DataError(f"{where}; wanted {wanted}, or nothing")
+        value = float(text.replace(".", "").replace(",", ".") if mark == "," else text.replace(",", ""))
+        if not np.isfinite(value):
+            raise DataError(f"{where} is too large a number")
+        return value
+
+    @functools.cached_property
+    def _decimal(self) -> tuple[str, str]:
+        """(the decimal mark of the whole file, a cell that shows it); no mark where every cell with one could be thousands.
+
+        A comma beside commas that separate columns is not a decimal comma.
+        """
+        if self.delimiter == ",":
+            return ".", ""
+        shown: dict[str, str] = {}
+        for row, line in zip(self.rows, self.lines, strict=True):
+            for text in filter(re.compile("[.,]").search, map(_plain, row)):
+                marks = [mark for mark, number in _MARKED.items() if number.fullmatch(text)]
+                if len(marks) == 1:
+                    shown.setdefault(marks[0], f"{text!r} in line {line}")
+        return next(((mark, shown[mark]) for mark in ",." if mark in shown), ("", ""))
+
+
+def _plain(text: str) -> str:
+    return text.strip().replace("\N{MINUS SIGN}", "-")
 
 
 def read_table(path: Any) -> Table:
     """The table in a CSV file with a header line.
 
-    Raises MissingFileError, or DataError for a file that is empty, no text, has no rows, or rows of unequal length.
+    Raises MissingFileError, or DataError for a file that is empty, is not text, has no rows, or has rows of unequal length.
     """
     path = Path(path)
     text = _decode(path)
@@ -81,7 +111,7 @@ def read_table(path: Any) -> Table:
     rows = [(row or ("",) if len(names) == 1 else row, line) for row, line in found]
     for row, line in rows:
         if len(row) != len(names):
-            raise DataError(f"{path}, line {line}: {len(row)} cells, wanted {len(names)} as in the header")
+            raise DataError(f"{path}, line {line}: cells: got {len(row)}, wanted {len(names)}, as in the header")
     return Table(path, names, tuple(row for row, _ in rows), tuple(line for _, line in rows), delimiter)
 
 
@@ -97,7 +127,7 @@ def _decode(path: Path) -> str:
     except UnicodeDecodeError:
         text = content.decode("latin-1")
     if "\0" in text:
-        raise DataError(f"{path} is no text file; wanted CSV")
+        raise DataError(f"{path} is not a text file; wanted CSV")
     return text
 
 
@@ -111,4 +141,4 @@ def _delimiter(text: str) -> str:
         return (equal, widths[0]) if widths and widths[0] > 1 else (0.0, 0)
 
     best, found = max(((fit(delimiter), at) for at, delimiter in enumerate(DELIMITERS)))
-    return DELIMITERS[found] if best[1] else ";"  # one column: any delimiter that is no decimal comma
+    return DELIMITERS[found] if best[1] else ";"  # one column: any delimiter that is not a decimal comma

@@ -27,7 +27,7 @@ class Score(NamedTuple):
 
     rmse: Array  # in the target's units
     mae: Array  # in the target's units
-    arv: Array  # mean squared error over the variance of the series
+    arv: Array  # mean squared error over the job's variance: that of the training rows, or the literature's 1535
 
 
 def scored_rows(y: Array, methods: list[Method], period: Period, train: int) -> list[Array]:

@@ -98,8 +98,8 @@ def prepare(values: Array, names: tuple[str, ...], settings: Settings) -> tuple[
     least = settings.window + settings.horizon + 1
     if len(values) < least:
         raise DataError(
-            f"{len(values)} rows to train on; a window of {settings.window} with horizon {settings.horizon} wants at least "
-            f"{least}: make the window shorter, or give more rows"
+            f"rows to train on: got {len(values)}, wanted at least {least} for a window of {settings.window} with horizon "
+            f"{settings.horizon}: make the window shorter, or give more rows"
         )
     target = values[:, 0]
     if np.isnan(target).all() or np.nanmin(target) == np.nanmax(target):
@@ -141,7 +141,7 @@ def load(path: Any) -> SeriesForecaster:
     """
     tensors, description = files.load(path)
     if description.get("kind") != KIND:
-        raise FormatError(f"{path}: a model, but no forecaster: it has no scaler and no window")
+        raise FormatError(f"{path}: a model, but not a forecaster: it has no scaler and no window")
     try:
         return _read(tensors, description, path)
     except FormatError:

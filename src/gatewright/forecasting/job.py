@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gatewright.arrays import Array
+from gatewright.checks import fraction, whole_number
 from gatewright.data.series import Series
 from gatewright.errors import DataError, OptionError
 from gatewright.forecasting import forecaster
@@ -55,14 +56,11 @@ class Outcome(NamedTuple):
 
 def split(series: Series, test_fraction: float) -> tuple[int, tuple[Period, ...], float]:
     """(training rows, the test as one period, the variance of the training rows) with the last `test_fraction` as the test."""
-    if not 0 <= test_fraction < 1:
-        raise OptionError(f"test_fraction={test_fraction}; wanted a number from 0 to below 1")
+    fraction("test_fraction", test_fraction)
     rows = len(series.target)
     train = rows - round(rows * test_fraction)
     if train < 2:
-        raise DataError(
-            f"a series of {rows} rows, {train} of them to train on (test fraction {test_fraction}); wanted more rows"
-        )
+        raise DataError(f"rows to train on: got {train} of {rows} (test fraction {test_fraction}), wanted at least 2")
     labels = series.labels()
     known = series.target[:train][~np.isnan(series.target[:train])]
     periods = (Period(f"{labels[train]} – {labels[-1]}", train, rows - 1),) if train < rows else ()
@@ -74,8 +72,10 @@ def run(job: Job, watch: Watch = lambda *_: False) -> Outcome:
     series, settings = job.series, job.settings
     names = (series.name, *series.input_names)
     season = season_of(series.target[: job.train]) if job.season is None else job.season
-    if not 1 <= season < job.train:
-        raise OptionError(f"season={season}; wanted a number of rows from 1 to {job.train - 1}")
+    whole_number("season", season)
+    if season >= job.train:
+        raise OptionError(f"season: got {season}, wanted fewer rows than the {job.train} to train on")
+    whole_number("repeat", job.repeat, 0)
     Scaler(settings.scale).check(series.target, series.name)  # the test rows too, before anything is trained
     begin = time.perf_counter()
     fitted, learned = forecaster.fit(series.values[: job.train], names, settings, watch)

@@ -130,7 +130,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "coverage": {period.name: share.tolist() for period, share in zip(job.periods, outcome.coverage, strict=True)},
         "other seeds": _other_seeds(outcome),
         "versions": {
-            "gatewright": metadata.version("gatewright"),
+            "gatewright": version(),
             "numpy": np.__version__,
             "python": platform.python_version(),
         },

@@ -1,8 +1,9 @@
 """What a forecaster is made of."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
+from gatewright.checks import is_number, whole_number
 from gatewright.errors import OptionError, one_of
 from gatewright.forecasting.scaling import SCALES
 from gatewright.layers import GRU, LSTM, RNN, Dense, Sequential
@@ -18,6 +19,8 @@ class Settings:
     cell, hidden, layers: the recurrent network. window: time steps that it sees. horizon: steps ahead that it forecasts,
     all at once. scale: what is done to the target first, "standard", "sqrt", "log" or "none". ensemble: networks whose mean
     is the forecast. epochs: None means as many, up to MOST_EPOCHS, as forecast held-out blocks of the training rows best.
+    learning_rate: of Adam, above 0 and below 10. seed: of every random number, from 0 up. Raises OptionError for an
+    impossible value.
     """
 
     cell: str = "gru"
@@ -32,16 +35,12 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for option, known in (("cell", tuple(CELLS)), ("scale", SCALES)):
-            if getattr(self, option) not in known:
-                raise one_of(option, getattr(self, option), known)
-        for option, least in (("hidden", 1), ("layers", 1), ("window", 2), ("horizon", 1), ("ensemble", 1)):
-            _whole_number(option, getattr(self, option), least)
-        _whole_number("seed", self.seed, 0)
-        if self.epochs is not None:
-            _whole_number("epochs", self.epochs, 1)
-        if not 0 < self.learning_rate < 10:
-            raise OptionError(f"learning_rate={self.learning_rate}; wanted a number above 0 and below 10")
+        for field in fields(self):
+            check(field.name, getattr(self, field.name))
+        for option in _LEAST:  # numbers of NumPy's have no place in JSON
+            if getattr(self, option) is not None:
+                object.__setattr__(self, option, int(getattr(self, option)))
+        object.__setattr__(self, "learning_rate", float(self.learning_rate))
 
     def network(self, features: int, outputs: int) -> Sequential:
         """The network of one member: `(B, T, features)` to `(B, T, outputs)`."""
@@ -54,6 +53,18 @@ class Settings:
         return f"{self.cell.upper()}-{depth}{self.hidden}" + (f" × {self.ensemble}" if self.ensemble > 1 else "")
 
 
-def _whole_number(option: str, got: Any, least: int) -> None:
-    if isinstance(got, bool) or not isinstance(got, int) or got < least:
-        raise OptionError(f"{option}={got!r}; wanted a whole number from {least} up")
+_LEAST = {"hidden": 1, "layers": 1, "window": 2, "horizon": 1, "ensemble": 1, "epochs": 1, "seed": 0}
+_KNOWN = {"cell": tuple(CELLS), "scale": SCALES}
+
+
+def check(option: str, got: Any, name: str | None = None) -> None:
+    """Raises OptionError where a field of Settings can't have the value `got`; `name` is what the message calls it."""
+    name = name or option
+    if option in _KNOWN:
+        if got not in _KNOWN[option]:
+            raise one_of(name, got, _KNOWN[option])
+    elif option in _LEAST:
+        if option != "epochs" or got is not None:
+            whole_number(name, got, _LEAST[option])
+    elif not is_number(got) or not 0 < got < 10:
+        raise OptionError(f"{name}: got {got!r}, wanted a number above 0 and below 10")

@@ -148,14 +148,14 @@ class Layer(ABC):
         """The shortest call that builds this layer."""
         said, parameters = self.config(), inspect.signature(type(self)).parameters
         needed = [name for name, parameter in parameters.items() if parameter.default is parameter.empty]
-        plain = type(self)(**{name: said[name] for name in parameters if name in needed or name == "init"}).config()
+        plain = type(self)(**{name: said[name] for name in parameters if name in [*needed, "init", "bias"]}).config()
         options = [name for name in said if name not in needed and self._differs(name, said[name], plain)]
         words = [*(repr(said[name]) for name in needed), *(f"{name}={said[name]!r}" for name in options)]
         return f"{type(self).__name__}({', '.join(words)})"
 
     def _differs(self, name: str, value: Any, plain: dict[str, Any]) -> bool:
         default = inspect.signature(type(self)).parameters[name].default
-        return bool(value != (default if name == "init" else plain[name]))
+        return bool(value != (default if name in ("init", "bias") else plain[name]))
 
 
 def wants_sequences(shape: Shape, features: int) -> None:

@@ -43,7 +43,14 @@ class Bidirectional(Layer):
     def __init__(
         self, layer: Recurrent, merge: str = "concat", *, backward_layer: Recurrent | None = None, trainable: bool = True
     ) -> None:
-        self._store({"layer": layer, "merge": merge, "backward_layer": backward_layer or layer, "trainable": trainable})
+        self._store(
+            {
+                "layer": layer,
+                "merge": merge,
+                "backward_layer": layer if backward_layer is None else backward_layer,
+                "trainable": trainable,
+            }
+        )
         checks.true_or_false("trainable", trainable)
         if merge not in MERGES:
             raise one_of("merge", merge, MERGES)

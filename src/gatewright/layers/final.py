@@ -2,23 +2,35 @@
 
 from gatewright.activations import Activation
 from gatewright.layers.base import Layer
+from gatewright.layers.bidirectional import Bidirectional
 from gatewright.layers.containers import Sequential, Shared
-from gatewright.layers.simple import Dense
+from gatewright.layers.gated import RNN
+from gatewright.layers.parallel import Parallel
+from gatewright.layers.simple import Dense, Dropout, Masking
+
+PROBABILITIES = ("softmax", "sigmoid")
 
 
 def final_activation(layer: Layer) -> Activation | None:
-    """The activation that makes the output, where the last layer is a Dense; None elsewhere."""
-    if isinstance(layer, Dense):
+    """The activation that makes the output, seen through layers that change little or nothing; None where there is none."""
+    if isinstance(layer, Dense | RNN):
         return layer.activation
     if isinstance(layer, Sequential):
-        return final_activation(layer.layers[-1])
-    return final_activation(layer.layer) if isinstance(layer, Shared) else None
+        before = [inner for inner in layer.layers if not isinstance(inner, Dropout | Masking)]
+        return final_activation(before[-1]) if before else None
+    if isinstance(layer, Shared):
+        return final_activation(layer.layer)
+    if isinstance(layer, Parallel | Bidirectional):
+        found = [final_activation(inner) for inner in layer.children.values()]
+        return next((final for final in found if final and final.name in PROBABILITIES), None)
+    return None
 
 
 def fold_final(layer: Layer, name: str) -> Layer | None:
     """The same layer whose output is what goes into its final activation `name`, with the same parameters.
 
-    None if the output is made by another activation. A gw.Shared at the end can't be changed in one place alone: None too.
+    None where there is no such layer: the output is made by another activation, or that one can't be taken off in this place
+    alone (in a gw.Shared, an RNN, parallel branches, or with dropout behind it).
     """
     if isinstance(layer, Dense) and layer.activation.name == name:
         return layer.replace(activation=None)

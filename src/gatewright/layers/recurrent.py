@@ -96,16 +96,8 @@ class Recurrent(Layer):
             raise OptionError("init='chrono' sets the biases of gates, and an RNN has none; use LSTM or GRU")
         if self.initialization == "chrono" and not self.bias:
             raise OptionError("init='chrono' sets biases: leave bias=True")
-        names = {"kernel_initializer": "glorot_uniform", "recurrent_initializer": "orthogonal", "bias_initializer": "zeros"}
-        for name, default in names.items():
-            got = getattr(self, name)
-            if self.initialization == "pytorch":
-                if got is not None:
-                    raise OptionError(f"init='pytorch' draws every weight: leave {name} out; got {got!r}")
-            elif got is None:
-                object.__setattr__(self, name, default)
-            else:
-                initializers.initializer(name, got)
+        given = {name: getattr(self, name) for name in initializers.DEFAULTS}
+        self._store(initializers.resolve(self.initialization, self.bias, given))
 
     @cached_property
     def directions(self) -> tuple[str, ...]:

@@ -63,13 +63,8 @@ class Dense(Layer):
         checks.true_or_false("trainable", trainable)
         if init not in ("keras", "pytorch"):
             raise one_of("init", init, ("keras", "pytorch"))
-        for name, default in (("kernel_initializer", "glorot_uniform"), ("bias_initializer", "zeros")):
-            got = getattr(self, name)
-            if got is not None and init == "pytorch":
-                raise OptionError(f"init='pytorch' draws every weight: leave {name} out; got {got!r}")
-            if init == "keras":
-                object.__setattr__(self, name, got or default)
-                initializers.initializer(name, got or default)
+        given = {"kernel_initializer": kernel_initializer, "bias_initializer": bias_initializer}
+        self._store(initializers.resolve(init, bias, given))
 
     def shapes(self) -> dict[str, Shape]:
         return {"W": (self.input_size, self.output_size), **({"b": (self.output_size,)} if self.bias else {})}

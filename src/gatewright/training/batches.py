@@ -1,18 +1,18 @@
 """Training data: checked against a network and a loss once, then cut into batches of rows and windows of time."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from gatewright.arrays import Array
+from gatewright.arrays import Array, numbers
 from gatewright.errors import DataError, OptionError, ShapeError
 from gatewright.steps import Steps
 from gatewright.training.losses import Loss, Own
 from gatewright.training.objective import Objective
 
-ClassWeight: TypeAlias = Mapping[int, float] | Array
+ClassWeight: TypeAlias = Mapping[int, float] | Sequence[float] | Array
 
 
 class Data(NamedTuple):
@@ -75,8 +75,8 @@ def spread(weight: Array, ndim: int) -> Array:
 def prepare(objective: Objective, data: Data, dtype: Any, class_weight: ClassWeight | None = None) -> Batch:
     """`data` with its targets checked and its weights joined; `dtype` is that of float targets.
 
-    Raises ShapeError for y or weights of another shape than wanted, DataError for values that can't be (naming row and step)
-    and where nothing has a weight, OptionError for class weights that don't fit.
+    Raises ShapeError for y or weights of another shape than wanted, DataError for impossible values (naming row and
+    step) and where nothing has a weight, OptionError for class weights that don't fit.
     """
     x, steps, loss = data.x, data.steps, objective.loss
     shape = objective.layer.shape_out(x.shape)
@@ -99,7 +99,7 @@ def prepare(objective: Objective, data: Data, dtype: Any, class_weight: ClassWei
     if class_weight is not None:
         weight = spread(weight, y.ndim) * _class_weights(loss, class_weight, shape[-1])[y]
     if not weight.any():
-        raise DataError("there is nothing to learn from: no row, no live step, or every weight is zero")
+        raise DataError("no loss to compute: no row, no live step, or every weight is zero")
     return Batch(x, y, steps, None if (weight == 1).all() else weight, timed)
 
 
@@ -125,29 +125,32 @@ def _typed(loss: Loss, y: Array, dtype: Any) -> Array:
 
 
 def _sample_weight(weight: Any, lead: tuple[int, ...]) -> Array:
-    got = np.asarray(weight)
+    got = numbers(weight, "sample_weight")
     if got.shape not in (lead, lead[:1]):
         wanted = " or ".join(str(shape) for shape in dict.fromkeys((lead[:1], lead)))
         raise ShapeError(f"sample_weight: got shape {got.shape}, wanted {wanted}")
-    if got.dtype.kind not in "fiub" or not np.isfinite(got).all() or (got < 0).any():
-        raise DataError("sample_weight: wanted finite numbers from 0 up")
-    return got.astype(float)
+    return _not_negative("sample_weight", got)
+
+
+def _not_negative(name: str, weights: Array) -> Array:
+    wrong = weights[~(np.isfinite(weights) & (weights >= 0))]
+    if len(wrong):
+        raise DataError(f"{name}: got {wrong[0]}, wanted finite numbers from 0 up")
+    return weights.astype(float)
 
 
 def _class_weights(loss: Loss, given: ClassWeight, classes: int) -> Array:
     if not loss.classes:
-        raise OptionError(f"class_weight: the targets of {loss} are no classes; use sample_weight")
+        raise OptionError(f"class_weight: the targets of {loss} are not classes; use sample_weight")
     if isinstance(given, Mapping):
         unknown = [key for key in given if key not in range(classes)]
         if unknown:
-            raise OptionError(f"class_weight: class {unknown[0]!r}; the output has the classes 0 … {classes - 1}")
-        given = np.array([given.get(number, 1.0) for number in range(classes)])
-    weights = np.asarray(given)
+            raise OptionError(f"class_weight: got the class {unknown[0]!r}, wanted a class 0 … {classes - 1}")
+        given = [given.get(number, 1.0) for number in range(classes)]
+    weights = numbers(given, "class_weight")
     if weights.shape != (classes,):
         raise OptionError(f"class_weight: got shape {weights.shape}, wanted ({classes},), a weight a class")
-    if weights.dtype.kind not in "fiub" or not np.isfinite(weights).all() or (weights < 0).any():
-        raise OptionError("class_weight: wanted finite numbers from 0 up")
-    return weights.astype(float)
+    return _not_negative("class_weight", weights)
 
 
 def weigh(loss: Loss, output: Array, batch: Batch, total: float) -> tuple[Any, Array]:

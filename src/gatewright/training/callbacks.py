@@ -15,11 +15,16 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from gatewright.checks import not_negative, whole_number
+from gatewright.checks import not_negative, true_or_false, whole_number
 from gatewright.errors import OptionError
 from gatewright.files import write_bytes
 from gatewright.parameters import Parameters
 from gatewright.training.schedules import monitored, rises
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things: "1 epoch", "2 epochs"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 @dataclass
@@ -27,7 +32,8 @@ class History:
     """What training measured: `history["loss"]` or `.loss` is a list with one number an epoch.
 
     The keys are "loss" and the metrics (means over the epoch's batches, while the parameters changed and with dropout), the
-    same after "val_" for the validation data (at the epoch's end, without dropout), and "learning_rate".
+    same after "val_" for the validation data (at the epoch's end, without dropout), and "learning_rate", that of the epoch's
+    last update.
     """
 
     history: dict[str, list[float]] = field(default_factory=dict)
@@ -64,7 +70,7 @@ class History:
             return "History(no epoch finished)"
         value = self.history[self.monitor][best - 1]
         ended = f", stopped: {self.stopped}" if self.stopped else ""
-        return f"History({len(self.epochs)} epochs, best {self.monitor} {value:.6g} in epoch {best}{ended})"
+        return f"History({counted(len(self.epochs), 'epoch')}, best {self.monitor} {value:.6g} in epoch {best}{ended})"
 
 
 @dataclass
@@ -134,6 +140,7 @@ class EarlyStopping(Callback):
     monitor: a key of the history; None is "val_loss" where there is validation, else "loss".
     mode: whether it is to fall ("min"), to rise ("max"), or by its name ("auto": accuracies rise).
     restore_best_weights: at the end, stopped early or not, the parameters of the best epoch come back.
+    Raises OptionError for an impossible value, and where `fit` begins if the history has no key `monitor`.
     """
 
     def __init__(
@@ -146,6 +153,7 @@ class EarlyStopping(Callback):
     ) -> None:
         whole_number("EarlyStopping: patience", patience)
         not_negative("EarlyStopping: min_delta", min_delta)
+        true_or_false("EarlyStopping: restore_best_weights", restore_best_weights)
         rises(monitor or "loss", mode)
         self.monitor, self.patience, self.min_delta = monitor, patience, float(min_delta)
         self.mode, self.restore_best_weights = mode, restore_best_weights
@@ -170,7 +178,8 @@ class EarlyStopping(Callback):
             return
         self.waited += 1
         if self.waited >= self.patience:
-            info.stop(f"{key} was best in epoch {self.best_epoch} and has not improved in {self.waited} since")
+            waited = counted(self.waited, "epoch")
+            info.stop(f"{key} was best in epoch {self.best_epoch} and has not improved in the {waited} since")
 
     def on_fit_end(self, info: Info) -> None:
         if self.best_weights is not None:
@@ -191,7 +200,10 @@ class EarlyStopping(Callback):
 
 
 class CSVLogger(Callback):
-    """Writes the history to a CSV file after each epoch: one line an epoch, the whole file at once, so it is never half."""
+    """Writes the history to a CSV file after each epoch: one line an epoch, the whole file at once, so it is never half.
+
+    path: of the file, in a folder that is there; MissingFileError otherwise, or OSError, after the first epoch.
+    """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -205,7 +217,11 @@ class CSVLogger(Callback):
 
 
 class JSONLogger(Callback):
-    """Writes the history to a JSON file after each epoch: {"epoch": [1, …], "loss": […], …}, the whole file at once."""
+    """Writes the history to a JSON file after each epoch: {"epoch": [1, …], "loss": […], …}, the whole file at once.
+
+    A number that is not finite becomes null. path: of the file, in a folder that is there; MissingFileError otherwise, or
+    OSError, after the first epoch.
+    """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)

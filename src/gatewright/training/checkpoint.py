@@ -33,7 +33,9 @@ class Checkpoint:
     """Where and how often training is kept, as `checkpoint.safetensors` in `folder`.
 
     After each `every_epochs` epochs, also after each `every_updates` updates if given, and at the end. `resume=True` goes on
-    from it, or begins where there is none yet; without `resume` a checkpoint that is already there is an error.
+    from it, or begins where there is none yet; without `resume` a checkpoint that is already there is an OptionError, as
+    an impossible value is. The folder is made where it is missing. A file that is not a checkpoint is a FormatError, one of
+    another training run an OptionError.
     """
 
     folder: str | Path
@@ -68,22 +70,24 @@ class Checkpoint:
     def load(self, setup: dict[str, str]) -> tuple[dict[str, Array], dict[str, Any]]:
         """(tensors, JSON values) as `save` got them.
 
-        Raises FormatError for a file that is no checkpoint, OptionError naming what differs for one of another set-up. Warns
+        Raises FormatError for a file that is not a checkpoint, OptionError naming what differs for one of another set-up. Warns
         with ResumeWarning if the machine's arithmetic may differ.
         """
         tensors, description = files.load(self.path)
         if not all(isinstance(description.get(key), dict) for key in ("checkpoint", "setup", "machine")):
-            raise FormatError(f"{self.path}: a file of gatewright's, but no checkpoint")
+            raise FormatError(f"{self.path}: a file of gatewright's, but not a checkpoint")
         then = description["setup"]
         for key in [*setup, *then]:
             if setup.get(key) != then.get(key):
                 raise OptionError(
-                    f"{self.path} is of another training: {key} was {_short(then.get(key))}, and is {_short(setup.get(key))}"
+                    f"{self.path} belongs to another training run: "
+                    f"{key} was {_short(then.get(key))}, and is {_short(setup.get(key))}"
                 )
         was, now = description["machine"], machine()
         changes = [f"{key} was {was.get(key)}, and is {now[key]}" for key in now if now[key] != was.get(key)]
         if changes:
-            warnings.warn(f"{self.path}: {'; '.join(changes)}: the last bits may differ", ResumeWarning, stacklevel=2)
+            # Level 5 is the caller of model.fit: load, begin, trainer.fit and model.fit stand between.
+            warnings.warn(f"{self.path}: {'; '.join(changes)}: the last bits may differ", ResumeWarning, stacklevel=5)
         return tensors, description["checkpoint"]
 
 

@@ -72,8 +72,10 @@ def trace(run: Run, batch: Batch, state: Any, total: float, origin: int) -> tupl
     values, _ = run.goal.loss(x, batch.y)
     seen = values if batch.weight is None else np.where(spread(batch.weight > 0, values.ndim), values, 0)
     if place := _place(seen, origin if batch.timed else None):
-        return f"the loss gave {place[0]}", place[1]
+        return f"the loss {run.goal.loss} gave {place[0]}", place[1]
     _, dy = weigh(run.goal.loss, x, batch, total)
+    if place := _place(dy, origin if batch.timed else None):
+        return f"the loss {run.goal.loss} gave a gradient of {place[0]}", place[1]
     for link, who, cache in reversed(trail):
         dy, _ = link.layer.backward(link.params, link.grads, cache, dy)
         if place := _place(dy, origin if dy.ndim > 2 else None, last=True):

@@ -17,7 +17,7 @@ from gatewright.training.losses import LossLike
 from gatewright.training.metrics import Metric, MetricLike
 from gatewright.training.objective import Objective, objective
 
-EVALUATION_ROWS = 256  # enough for BLAS, little memory
+EVALUATION_ROWS = 256  # rows that run forward at once unless told otherwise: enough for BLAS, little memory
 
 
 class Run(NamedTuple):
@@ -59,25 +59,21 @@ def learn(run: Run, batch: Batch, window: Window, state: Any, total: float) -> L
     if not total:
         return Learned(0.0, output, seen, handed)
     value, doutput = weigh(run.goal.loss, output, seen, total)
+    learned = Learned(float(value), output, seen, handed)
+    if not math.isfinite(value):
+        return learned
     dstate = None
-    for (a, b), cache in reversed(list(zip(pieces, caches, strict=True))) if math.isfinite(value) else ():
+    for (a, b), cache in zip(reversed(pieces), reversed(caches), strict=True):
         part = doutput if len(pieces) == 1 else doutput[:, a - start : b - start]
         _, dstate = layer.backward(params, run.grads, cache, part, dstate)
-    return Learned(float(value), output, seen, handed)
+    return learned
 
 
-def _prepared(layer: Layer, params: Parameters, data: Data, loss: LossLike, class_weight: ClassWeight | None) -> Any:
+def _prepared(
+    layer: Layer, params: Parameters, data: Data, loss: LossLike, class_weight: ClassWeight | None
+) -> tuple[Objective, Batch]:
     goal = objective(layer, loss)
     return goal, prepare(goal, data, params.flat.real.dtype, class_weight)
-
-
-def loss_value(
-    layer: Layer, params: Parameters, data: Data, loss: LossLike, class_weight: ClassWeight | None = None, kernel: str = "auto"
-) -> Any:
-    """The loss, without dropout: a float64, or a complex128 for complex parameters or x."""
-    goal, batch = _prepared(layer, params, data, loss, class_weight)
-    output = goal.layer.forward(params, batch.x, steps=batch.steps, kernel=kernel)[0]
-    return weigh(goal.loss, output, batch, batch.total)[0]
 
 
 def loss_and_gradients(
@@ -107,7 +103,7 @@ class Tally:
         new = [value]
         if watched:
             pred, weight = goal.prediction(output), np.ones(batch.lead) if batch.weight is None else batch.weight
-            new += [total * float(metric.function(pred, batch.y, weight)) for metric in watched]
+            new += [total * metric.of(pred, batch.y, weight) for metric in watched]
         self.sums = [a + b for a, b in zip(self.sums or [0.0] * len(new), new, strict=True)]
         self.weight += total
 
@@ -119,7 +115,7 @@ class Tally:
     def means(self, watched: list[Metric]) -> dict[str, float]:
         """{"loss": …, metric: …}."""
         loss, *others = (total / self.weight for total in self.sums)
-        return {"loss": loss} | {m.name: float(m.finish(value)) for m, value in zip(watched, others, strict=True)}
+        return {"loss": loss} | {m.name: m.finished(value) for m, value in zip(watched, others, strict=True)}
 
 
 class Scorer(NamedTuple):
@@ -146,7 +142,7 @@ def evaluate(
     params: Parameters,
     data: Data,
     loss: LossLike,
-    watched: Iterable[MetricLike] = (),
+    watched: MetricLike | Iterable[MetricLike] | None = (),
     batch_size: int = EVALUATION_ROWS,
     kernel: str = "auto",
 ) -> dict[str, float]:

@@ -6,7 +6,7 @@ Your own loss is any function that does the same; see `Loss.__call__` for the sh
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
@@ -41,7 +41,7 @@ class Loss(ABC):
         return shape
 
     def wrong(self, target: Array, columns: int) -> tuple[Array, str]:
-        """Which targets can't be (bool, of their shape), for an output of `columns` columns; and what is wanted instead."""
+        """Which targets are impossible (bool, of their shape) for an output of `columns` columns, and what is wanted."""
         return ~np.isfinite(target), "a finite number"
 
 
@@ -56,7 +56,7 @@ def _absolute(d: Array) -> tuple[Array, Array]:
 
 @dataclass(frozen=True)
 class MSE(Loss):
-    """The squared error (p - y)²."""
+    """The squared error (p - y)² of predictions p and targets y, both `(..., N)`; in units of y, squared."""
 
     def __call__(self, pred: Array, target: Array) -> tuple[Array, Array]:
         d = pred - target
@@ -65,7 +65,7 @@ class MSE(Loss):
 
 @dataclass(frozen=True)
 class MAE(Loss):
-    """The absolute error |p - y|."""
+    """The absolute error |p - y| of predictions p and targets y, both `(..., N)`; in units of y."""
 
     analytic: ClassVar[bool] = False
 
@@ -75,7 +75,10 @@ class MAE(Loss):
 
 @dataclass(frozen=True)
 class Huber(Loss):
-    """Half the squared error up to `delta`, linear beyond: δ(|d| - δ/2) (Huber 1964). In units of y."""
+    """½ d² up to |d| = δ, and δ (|d| - δ/2) beyond, of d = p - y, predictions p and targets y both `(..., N)` (Huber 1964).
+
+    delta: δ, above 0, in units of y. Raises OptionError for another.
+    """
 
     delta: float = 1.0
     analytic: ClassVar[bool] = False
@@ -96,18 +99,21 @@ class Quantile(Loss):
     """The pinball loss max(q e, (q - 1) e) of e = y - p (Koenker & Bassett 1978), for one or several quantiles q.
 
     With Q quantiles and targets `(..., N)` the output is `(..., Q N)`: all N of the first quantile, then all of the next.
+    In units of y. Raises OptionError for a quantile that is not between 0 and 1.
     """
 
-    quantiles: float | tuple[float, ...] = 0.5
+    quantiles: float | Sequence[float] = 0.5
     analytic: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
+        if isinstance(self.quantiles, list):
+            object.__setattr__(self, "quantiles", tuple(self.quantiles))
         levels = self._levels()
         if not levels or not all(is_number(q) and 0 < q < 1 for q in levels):
-            raise OptionError(f"quantile: quantiles={self.quantiles!r}; wanted one or several numbers between 0 and 1")
+            raise OptionError(f"quantile: quantiles: got {self.quantiles!r}, wanted one or several numbers between 0 and 1")
 
     def _levels(self) -> tuple[float, ...]:
-        return self.quantiles if isinstance(self.quantiles, tuple) else (self.quantiles,)
+        return tuple(self.quantiles) if isinstance(self.quantiles, Sequence) else (self.quantiles,)
 
     def __call__(self, pred: Array, target: Array) -> tuple[Array, Array]:
         levels = self._levels()
@@ -127,7 +133,8 @@ class Quantile(Loss):
 class CrossEntropy(Loss):
     """-log softmax(p)[y] of logits p `(..., C)` and integer classes y `(...)`.
 
-    `label_smoothing` ε mixes the target with the uniform distribution, (1 - ε) one-hot + ε/C (Szegedy et al. 2016).
+    In nats: the negative log-likelihood (Bridle 1990). label_smoothing: ε, from 0 to below 1, mixes the target with the
+    uniform distribution, (1 - ε) one-hot + ε/C (Szegedy et al. 2016). Raises OptionError for another.
     """
 
     label_smoothing: float = 0.0
@@ -161,7 +168,10 @@ class CrossEntropy(Loss):
 
 @dataclass(frozen=True)
 class BinaryCrossEntropy(Loss):
-    """-y log s - (1 - y) log(1 - s) with s = sigmoid(p), of logits p and targets y in 0 … 1, of one shape."""
+    """-y log s - (1 - y) log(1 - s), s = sigmoid(p), of logits p and targets y in 0 … 1, both `(..., N)`; in nats.
+
+    The negative log-likelihood of a Bernoulli variable (Bishop 2006, eq. 4.90).
+    """
 
     folds: ClassVar[str | None] = "sigmoid"
 
@@ -177,7 +187,8 @@ class BinaryCrossEntropy(Loss):
 class GaussianNLL(Loss):
     """½ (s + (y - m)² exp(-s)) of targets y `(..., N)` and an output `(..., 2N)`: N means m, then N log-variances s.
 
-    The negative log-likelihood of Nix & Weigend (1994), without its constant ½ log 2π.
+    The negative log-likelihood of Nix & Weigend (1994), without its constant ½ log 2π; in nats. No option, and no error but
+    that of an output with an odd number of columns (ShapeError).
     """
 
     def __call__(self, pred: Array, target: Array) -> tuple[Array, Array]:
@@ -209,20 +220,21 @@ BY_NAME: dict[str, type[Loss]] = {
 
 @dataclass(frozen=True)
 class Own(Loss):
-    """A loss that the user wrote: a function of (pred, target)."""
+    """A loss that the user wrote: a function of (pred, target), both copies."""
 
     function: Callable[[Array, Array], tuple[Array, Array]]
     analytic: ClassVar[bool] = False
 
     def __call__(self, pred: Array, target: Array) -> tuple[Array, Array]:
-        result: Any = self.function(pred, target)
+        result: Any = self.function(pred.copy(), np.array(target))
         if not isinstance(result, tuple) or len(result) != 2:
-            raise ShapeError(f"loss {self}: got {type(result).__name__}; wanted (values, gradient with respect to pred)")
+            raise ShapeError(f"loss {self}: got {type(result).__name__}, wanted (values, gradient with respect to pred)")
         values, dpred = np.asarray(result[0]), np.asarray(result[1])
         lead = pred.shape[:-1]
         if dpred.shape != pred.shape or values.shape[: len(lead)] != lead or values.ndim > pred.ndim:
             got = f"values {values.shape} and gradient {dpred.shape}"
-            raise ShapeError(f"loss {self}: got {got} for a prediction {pred.shape}; wanted values {lead} or (*{lead}, N)")
+            wanted = f"values {lead} or ({', '.join(map(str, lead))}, N), and a gradient {pred.shape}"
+            raise ShapeError(f"loss {self}: got {got}, wanted {wanted}")
         return values, dpred.astype(pred.dtype, copy=False)
 
     def __repr__(self) -> str:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable
+from numbers import Real
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -19,12 +20,26 @@ class Metric(NamedTuple):
     `weight` is (B,) or (B, T), sample and class weights together, zero at dead steps; `pred` is what `predict` gives and
     `target` as y was given, zero where the weight is. Batches are joined by the mean of their values, weighted with the sum
     of each batch's weights: exact for every weighted mean and, with `finish`, for every function of one (the root of the
-    mean squared error).
+    mean squared error). The arrays are copies. OptionError where either function gives something that is not a number.
     """
 
     name: str
     function: Callable[[Array, Array, Array], float]
     finish: Callable[[float], float] = float
+
+    def of(self, pred: Array, target: Array, weight: Array) -> float:
+        """The value for a batch."""
+        return self._number(self.function(pred.copy(), target.copy(), weight.copy()))
+
+    def finished(self, value: float) -> float:
+        """What is told, from the mean over all batches."""
+        return self._number(self.finish(value))
+
+    def _number(self, got: Any) -> float:
+        plain = got.item() if isinstance(got, np.ndarray | np.generic) and got.ndim == 0 else got
+        if not isinstance(plain, Real):
+            raise OptionError(f"metric {self.name!r}: got {type(got).__name__}, wanted a number")
+        return float(plain)
 
 
 MetricLike: TypeAlias = str | Metric | Callable[[Array, Array, Array], float]
@@ -89,6 +104,8 @@ def get(metric: Any, objective: Objective) -> Metric:
     Raises OptionError for an unknown name, or a metric that does not fit the loss.
     """
     if isinstance(metric, Metric):
+        if not (isinstance(metric.name, str) and callable(metric.function) and callable(metric.finish)):
+            raise OptionError(f"gw.Metric: got {tuple(metric)!r}, wanted gw.Metric(name, function) or (name, function, finish)")
         return metric
     if isinstance(metric, str) and metric in _BY_NAME:
         return _BY_NAME[metric](objective)
@@ -97,10 +114,19 @@ def get(metric: Any, objective: Objective) -> Metric:
     return Metric(getattr(metric, "__name__", type(metric).__name__), metric)
 
 
-def resolve(metrics: Iterable[Any], objective: Objective) -> list[Metric]:
+def several(given: Any) -> tuple[Any, ...]:
+    """What is meant where several metrics or callbacks may be given: None is none, and one needs no list."""
+    if given is None:
+        return ()
+    # A Metric is a tuple, and a name is a sequence, but each is one.
+    one = isinstance(given, str | Metric) or callable(given) or not isinstance(given, Iterable)
+    return (given,) if one else tuple(given)
+
+
+def resolve(metrics: MetricLike | Iterable[MetricLike] | None, objective: Objective) -> list[Metric]:
     """The metrics that are meant, each of a name of its own. Raises OptionError."""
-    found = [get(metric, objective) for metric in ([metrics] if isinstance(metrics, str) else metrics)]
+    found = [get(metric, objective) for metric in several(metrics)]
     names = ["loss", *(metric.name for metric in found)]
     if len(set(names)) < len(names):
-        raise OptionError(f"metrics: two of {', '.join(map(repr, names))} have one name; give gw.Metric(name, function)")
+        raise OptionError(f"metrics: two of {', '.join(map(repr, names))} share a name; give gw.Metric(name, function)")
     return found

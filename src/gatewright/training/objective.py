@@ -38,7 +38,6 @@ def objective(layer: Layer, loss: LossLike) -> Objective:
         raise OptionError(f"{PROBABILITIES[loss.folds]} can't follow the final activation {final.name!r}; use {better}")
     folded = fold_final(layer, final.name)
     if folded is None:
-        raise OptionError(
-            f"{PROBABILITIES[loss.folds]} takes logits, but the final {final.name!r} is gw.Shared: make it linear"
-        )
+        where = f"but {final.name!r} makes the output in a place where it can't be left out: end with a gw.Dense"
+        raise OptionError(f"{PROBABILITIES[loss.folds]} takes logits, {where}")
     return Objective(folded, loss, final)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from gatewright.arrays import Array
-from gatewright.checks import fraction, not_negative
+from gatewright.checks import fraction, not_negative, true_or_false
 from gatewright.errors import OptionError, one_of
 from gatewright.parameters import Parameters
 
@@ -38,10 +38,12 @@ class OptimizerState:
 
 @dataclass(frozen=True)
 class Optimizer(ABC):
-    """How parameters follow their gradients.
+    """How parameters p follow their gradients g; in the formulas of its kinds, η is the learning rate.
 
-    `groups={"*.b": {"weight_decay": 0}}` gives some names (exact, a layer's prefix or a shell pattern) a `learning_rate`
-    or `weight_decay` of their own; where several patterns match, the later one counts.
+    learning_rate: η, from 0 up. weight_decay: λ, from 0 up; g becomes g + λ p (AdamW: see there). groups:
+    `{"*.b": {"weight_decay": 0}}` gives some names (exact, a layer's prefix or a shell pattern) a `learning_rate` or
+    `weight_decay` of their own; where several patterns match, the later one counts. Raises OptionError for an impossible
+    value.
     """
 
     learning_rate: float = 1e-3
@@ -89,12 +91,12 @@ class Optimizer(ABC):
 
         `schedule` turns a segment's base learning rate into that of this update.
         """
-        state.count += 1
         for segment in state.segments:
             where = segment.where
             slots = {slot: array[where] for slot, array in state.slots.items()}
             now = segment._replace(learning_rate=schedule(segment.learning_rate))
-            self.step(flat[where], gradient[where], slots, now, state.count)
+            self.step(flat[where], gradient[where], slots, now, state.count + 1)
+        state.count += 1
 
     @abstractmethod
     def step(self, p: Array, g: Array, slots: dict[str, Array], segment: Segment, count: int) -> None:
@@ -115,7 +117,12 @@ def _follow(slot: Array, g: Array, rate: float) -> None:
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
-    """Stochastic gradient descent with momentum, as `torch.optim.SGD`."""
+    """Stochastic gradient descent with momentum (Sutskever et al. 2013), as `torch.optim.SGD`.
+
+    p ← p - η m with m ← μ m + (1 - d) g, where the first m is g; nesterov: p ← p - η (g + μ m).
+    momentum: μ, from 0 up; 0: p ← p - η g. dampening: d, from 0 to below 1, how much less of g goes into m. nesterov: look
+    ahead along m; it needs momentum and no dampening. Raises OptionError for an impossible value.
+    """
 
     momentum: float = 0.0
     dampening: float = 0.0
@@ -125,6 +132,7 @@ class SGD(Optimizer):
         super().__post_init__()
         not_negative("SGD: momentum", self.momentum)
         fraction("SGD: dampening", self.dampening)
+        true_or_false("SGD: nesterov", self.nesterov)
         if self.nesterov and not (self.momentum > 0 and self.dampening == 0):
             raise OptionError("SGD: nesterov=True needs a momentum above 0 and dampening=0")
 
@@ -143,7 +151,12 @@ class SGD(Optimizer):
 
 @dataclass(frozen=True)
 class RMSprop(Optimizer):
-    """RMSprop (Hinton, lecture 6e; centered: Graves 2013), as `torch.optim.RMSprop`."""
+    """Steps divided by the root of g's mean square (Hinton 2012, lecture 6e), as `torch.optim.RMSprop`.
+
+    p ← p - η g / (√v + eps) with v ← α v + (1 - α) g²; centered: √(v - a²) with a ← α a + (1 - α) g (Graves 2013).
+    alpha: α, from 0 to below 1, the memory of the means. eps: from 0 up, against division by zero. momentum: μ, from 0 up;
+    above 0, p ← p - η m with m ← μ m + g / (√v + eps). Raises OptionError for an impossible value.
+    """
 
     learning_rate: float = 1e-2
     alpha: float = 0.99
@@ -156,6 +169,7 @@ class RMSprop(Optimizer):
         fraction("RMSprop: alpha", self.alpha)
         not_negative("RMSprop: eps", self.eps)
         not_negative("RMSprop: momentum", self.momentum)
+        true_or_false("RMSprop: centered", self.centered)
 
     def slots(self) -> tuple[str, ...]:
         return ("square", *(["mean"] if self.centered else []), *(["momentum"] if self.momentum else []))
@@ -181,7 +195,12 @@ class RMSprop(Optimizer):
 
 @dataclass(frozen=True)
 class Adam(Optimizer):
-    """Adam (Kingma & Ba 2015; amsgrad: Reddi et al. 2018), as `torch.optim.Adam`; weight decay is added to the gradient."""
+    """Adam (Kingma & Ba 2015, algorithm 1), as `torch.optim.Adam`; weight decay is added to the gradient.
+
+    p ← p - η m̂ / (√v̂ + eps) with m ← β1 m + (1 - β1) g, v ← β2 v + (1 - β2) g², m̂ = m / (1 - β1ᵗ), v̂ = v / (1 - β2ᵗ).
+    betas: (β1, β2), each from 0 to below 1, the memory of the means of g and g². eps: from 0 up, against division by zero.
+    amsgrad: the largest v so far in place of v (Reddi et al. 2018). Raises OptionError for an impossible value.
+    """
 
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
@@ -190,11 +209,13 @@ class Adam(Optimizer):
     def __post_init__(self) -> None:
         super().__post_init__()
         name = type(self).__name__
-        if not isinstance(self.betas, tuple) or len(self.betas) != 2:
-            raise OptionError(f"{name}: betas={self.betas!r}; wanted two numbers (beta1, beta2)")
+        if not isinstance(self.betas, tuple | list) or len(self.betas) != 2:
+            raise OptionError(f"{name}: betas: got {self.betas!r}, wanted two numbers (beta1, beta2)")
+        object.__setattr__(self, "betas", tuple(self.betas))
         for beta in self.betas:
             fraction(f"{name}: beta", beta)
         not_negative(f"{name}: eps", self.eps)
+        true_or_false(f"{name}: amsgrad", self.amsgrad)
 
     def slots(self) -> tuple[str, ...]:
         return ("mean", "square", "largest") if self.amsgrad else ("mean", "square")
@@ -219,7 +240,10 @@ class Adam(Optimizer):
 
 @dataclass(frozen=True)
 class AdamW(Adam):
-    """Adam with decoupled weight decay (Loshchilov & Hutter 2019), as `torch.optim.AdamW`."""
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2), as `torch.optim.AdamW`.
+
+    p ← (1 - η λ) p before Adam's step, which sees no decay. Options and errors are Adam's; weight_decay: λ, from 0 up.
+    """
 
     weight_decay: float = field(default=1e-2, kw_only=True)
 

@@ -8,10 +8,10 @@ import numpy as np
 from gatewright.checks import positive, true_or_false, whole_number
 from gatewright.errors import OptionError
 from gatewright.training.batches import ClassWeight, Data
-from gatewright.training.callbacks import Callback, CallbackLike
+from gatewright.training.callbacks import Callback
 from gatewright.training.checkpoint import told
 from gatewright.training.losses import LossLike
-from gatewright.training.metrics import MetricLike
+from gatewright.training.metrics import several
 from gatewright.training.optimizers import Optimizer
 from gatewright.training.schedules import ScheduleLike
 
@@ -25,8 +25,8 @@ class FitOptions:
     epochs: int = 1
     batch_size: int = 32
     validation: Data | None = None
-    metrics: tuple[MetricLike, ...] = ()
-    callbacks: tuple[CallbackLike, ...] = ()
+    metrics: Any = ()  # a MetricLike, several, or None; kept as a tuple
+    callbacks: Any = ()  # a CallbackLike, several, or None; kept as a tuple
     schedule: ScheduleLike | None = None
     clip_norm: float | None = None
     clip_value: float | None = None
@@ -42,6 +42,8 @@ class FitOptions:
     kernel: str = "auto"
 
     def __post_init__(self) -> None:
+        for option in ("metrics", "callbacks"):
+            object.__setattr__(self, option, several(getattr(self, option)))
         for option in ("epochs", "batch_size", "accumulate"):
             whole_number(option, getattr(self, option))
         for option in ("stateful", "shuffle", "resume", "verbose"):

@@ -10,7 +10,7 @@ class Progress:
 
     def __init__(self, verbose: bool, epochs: int, rows: int) -> None:
         self.verbose, self.epochs = verbose, epochs
-        self._bar: Any = _bar(rows) if verbose and sys.stderr.isatty() else None
+        self._bar: Any = bar(rows) if verbose and sys.stderr.isatty() else None
         self._since = time.perf_counter()
 
     def __enter__(self) -> "Progress":
@@ -41,7 +41,7 @@ class Progress:
             print(line, file=sys.stderr, flush=True)
 
 
-def _bar(rows: int) -> Any:
+def bar(total: int) -> Any:
     """A bar with one task, number 0; None where rich is not installed."""
     try:
         from rich import progress
@@ -49,6 +49,6 @@ def _bar(rows: int) -> Any:
     except ImportError:
         return None
     columns = ("{task.description}", progress.BarColumn(), progress.MofNCompleteColumn(), "loss {task.fields[loss]}")
-    bar = progress.Progress(*columns, progress.TimeRemainingColumn(), console=Console(stderr=True), transient=True)
-    bar.add_task("", total=rows, loss="…")
-    return bar
+    drawn = progress.Progress(*columns, progress.TimeRemainingColumn(), console=Console(stderr=True), transient=True)
+    drawn.add_task("", total=total, loss="…")
+    return drawn

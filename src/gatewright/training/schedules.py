@@ -26,6 +26,7 @@ class Clock(NamedTuple):
 ScheduleLike: TypeAlias = Callable[[float, Clock], float]
 
 PER = ("epoch", "update")
+SMALLEST_CHANGE = 1e-8  # of a learning rate; eps of torch.optim.lr_scheduler.ReduceLROnPlateau
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,11 @@ class Schedule(ABC):
 
 @dataclass(frozen=True)
 class StepDecay(Schedule):
-    """Times `factor` after each `every` epochs (or updates), as `torch.optim.lr_scheduler.StepLR`; every=1: exponential."""
+    """η = η₀ f^⌊t / n⌋ at time t: times `factor` after each `every` epochs (or updates); every=1: exponential.
+
+    As `torch.optim.lr_scheduler.StepLR`. every: n, a whole number from 1 up. factor: f, above 0. per: the unit of t. Raises
+    OptionError for an impossible value.
+    """
 
     every: int
     factor: float = 0.1
@@ -67,7 +72,9 @@ class StepDecay(Schedule):
 class Cosine(Schedule):
     """Half a cosine from the base rate down to `minimum` in `total` epochs (or updates); stays there afterwards.
 
-    Loshchilov & Hutter (2017), eq. 5, as `torch.optim.lr_scheduler.CosineAnnealingLR` up to `total`.
+    η = m + ½ (η₀ - m) (1 + cos(π t / n)) (Loshchilov & Hutter 2017, eq. 5), as
+    `torch.optim.lr_scheduler.CosineAnnealingLR` up to `total`. total: n, a whole number from 1 up. minimum: m, from 0 up.
+    per: the unit of t. Raises OptionError for an impossible value.
     """
 
     total: int
@@ -87,7 +94,9 @@ class Cosine(Schedule):
 class Warmup(Schedule):
     """A straight rise from `start` times the base rate to all of it in `length` updates (or epochs), and `then` the next.
 
-    As `torch.optim.lr_scheduler.LinearLR`. The clock of `then` begins where the warm-up ends, in the warm-up's unit.
+    η = η₀ (s + (1 - s) t / n) until t = n (Goyal et al. 2017), as `torch.optim.lr_scheduler.LinearLR`. length: n, a
+    whole number from 1 up. start: s, from 0 to below 1. per: the unit of t. then: a schedule, or a function of (rate, clock);
+    its clock begins where the warm-up ends, in the warm-up's unit. Raises OptionError for an impossible value.
     """
 
     length: int
@@ -100,7 +109,7 @@ class Warmup(Schedule):
         whole_number("Warmup: length", self.length)
         fraction("Warmup: start", self.start)
         if self.then is not None and not callable(self.then):
-            raise OptionError(f"Warmup: then={self.then!r}; wanted a schedule")
+            raise OptionError(f"Warmup: then: got {self.then!r}, wanted a schedule")
 
     def at(self, learning_rate: float, t: int, clock: Clock) -> float:
         if t < self.length:
@@ -113,12 +122,16 @@ class Warmup(Schedule):
 
 @dataclass(frozen=True)
 class ReduceOnPlateau(Schedule):
-    """Times `factor` whenever `monitor` did not improve for more than `patience` epochs, never below `minimum`.
+    """η ← max(f η, minimum) whenever `monitor` did not improve for more than `patience` epochs; f is `factor`.
 
-    As `torch.optim.lr_scheduler.ReduceLROnPlateau`: an improvement is one by more than `threshold`, relative to the best;
-    after a reduction, `cooldown` epochs are not counted. `monitor` is a key of the history, by default "val_loss" where
-    there is validation, else "loss"; `mode` says whether it is to fall ("min"), to rise ("max"), or by its name ("auto").
-    Per epoch always: it reads the finished epochs, so that it needs no memory of its own.
+    As `torch.optim.lr_scheduler.ReduceLROnPlateau`: a rate is never raised, and stays where the change would be 1e-8 or less;
+    an improvement is one by more than `threshold`, relative to the best; after a reduction, `cooldown` epochs are not
+    counted. Unlike torch, a negative best is to be passed too: by threshold |best|, where torch's limit, best
+    (1 - threshold), lies on the wrong side of it and a loss that stands still would improve for ever.
+    `monitor` is a key of the history, by default "val_loss" where there is validation, else "loss"; `mode` says whether it is
+    to fall ("min"), to rise ("max"), or by its name ("auto").
+    Per epoch always: it reads the finished epochs, so that it needs no memory of its own. Raises OptionError for an
+    impossible value, and where `fit` begins if the history has no key `monitor`.
     """
 
     factor: float = 0.1
@@ -145,14 +158,16 @@ class ReduceOnPlateau(Schedule):
         sign = -1.0 if rises(key, self.mode) else 1.0
         best, bad, cooldown = math.inf, 0, 0
         for value in values:
-            if sign * value < best - self.threshold * abs(best) or best == math.inf:
+            limit = best * (1 - math.copysign(self.threshold, best)) if math.isfinite(best) else best
+            if sign * value < limit:
                 best, bad = sign * value, 0
             else:
                 bad += 1
             if cooldown > 0:
                 cooldown, bad = cooldown - 1, 0
             if bad > self.patience:
-                learning_rate = max(learning_rate * self.factor, self.minimum)
+                lower = max(learning_rate * self.factor, self.minimum)
+                learning_rate = lower if learning_rate - lower > SMALLEST_CHANGE else learning_rate
                 cooldown, bad = self.cooldown, 0
         return learning_rate
 
@@ -179,6 +194,8 @@ def rises(key: str, mode: str) -> bool:
 def check(schedule: Any) -> ScheduleLike | None:
     """`schedule` itself, if it is None or can be called. Raises OptionError."""
     if schedule is not None and (isinstance(schedule, type) or not callable(schedule)):
-        raise OptionError(f"schedule={schedule!r}; wanted a schedule such as gw.Cosine(20), or a function of (rate, clock)")
+        raise OptionError(
+            f"schedule: got {schedule!r}, wanted a schedule such as gw.Cosine(20), or a function of (rate, clock)"
+        )
     result: ScheduleLike | None = schedule
     return result

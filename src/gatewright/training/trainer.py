@@ -9,13 +9,14 @@ from typing import Any, NoReturn
 import numpy as np
 
 from gatewright.arrays import Array
+from gatewright.checks import is_number
 from gatewright.errors import NotFiniteError, OptionError
 from gatewright.layers import Layer
 from gatewright.parameters import Parameters
 from gatewright.state import tree_fill, tree_items
 from gatewright.training import callbacks, checkpoint, metrics, optimizers, schedules
 from gatewright.training.batches import Batch, Data, Window, prepare, windows
-from gatewright.training.callbacks import History, Info
+from gatewright.training.callbacks import History, Info, counted
 from gatewright.training.finite import all_finite, trace
 from gatewright.training.gradients import (
     EVALUATION_ROWS,
@@ -26,14 +27,13 @@ from gatewright.training.gradients import (
     evaluate,
     learn,
     loss_and_gradients,
-    loss_value,
 )
 from gatewright.training.objective import objective
 from gatewright.training.options import FitOptions
 from gatewright.training.progress import Progress
 from gatewright.training.schedules import Clock
 
-__all__ = ["Data", "FitOptions", "History", "evaluate", "fit", "loss_and_gradients", "loss_value"]
+__all__ = ["EVALUATION_ROWS", "Data", "FitOptions", "History", "evaluate", "fit", "loss_and_gradients"]
 
 
 @dataclass
@@ -49,12 +49,13 @@ class Position:
     best_epoch: int = 0  # from 1; 0: none yet
     best_weights: Array | None = None  # (N,)
     saved: int = 0  # updates made when the last checkpoint was written
+    rate: float = 0.0  # the learning rate of the last update
 
 
 def fit(layer: Layer, params: Parameters, data: Data, options: FitOptions) -> History:
     """Trains `params` in place and tells how it went.
 
-    Raises OptionError, ShapeError or DataError for what can't be, before anything is changed; NotFiniteError where NaN or
+    Raises OptionError, ShapeError or DataError for impossible values, before anything is changed; NotFiniteError where NaN or
     infinity turns up, with the parameters as they were before that update. On KeyboardInterrupt the parameters become the
     best so far (least val_loss, or loss), a line says so, and the exception goes on.
     """
@@ -148,7 +149,7 @@ class _Training:
 
     def _end_epoch(self) -> None:
         at, history = self.at, self.history.history
-        logs = at.tally.means(self.watched) | self._validate() | {"learning_rate": self._rate(self.optimizer.learning_rate)}
+        logs = at.tally.means(self.watched) | self._validate() | {"learning_rate": at.rate}
         for key, value in logs.items():
             history[key].append(value)
         self.at = at = Position(at.epoch + 1, best=at.best, best_epoch=at.best_epoch, best_weights=at.best_weights)
@@ -186,6 +187,7 @@ class _Training:
             with self.run.grads.edit() as gradient:
                 gradient.fill(0)
                 for k, (rows, part) in enumerate(parts):
+                    # Stateful parts are one stretch of time after the other: each begins where the one before it ended.
                     state = states[k - 1] if self.options.stateful and k else states[k]
                     learned = self._add(rows, part, window, (state, total))
                     states[k] = learned.state
@@ -211,7 +213,11 @@ class _Training:
         """The learning rate of the next update, for a base rate."""
         if self.schedule is None:
             return base
-        return float(self.schedule(base, Clock(self.memory.count, self.at.epoch, self.history.history)))
+        rate = self.schedule(base, Clock(self.memory.count, self.at.epoch, self.history.history))
+        if not is_number(rate):
+            name = checkpoint.told(self.schedule)
+            raise OptionError(f"the schedule {name}: got {rate!r}, wanted a number, the learning rate")
+        return float(rate)
 
     def _step(self, gradient: Array) -> None:
         """Clips the gradient and moves the parameters, or leaves them as they were."""
@@ -219,14 +225,13 @@ class _Training:
             optimizers.clip_value(gradient, self.options.clip_value)
         if self.options.clip_norm is not None:
             optimizers.clip_norm(gradient, self.memory.segments, self.options.clip_norm)
+        self.at.rate = self._rate(self.optimizer.learning_rate)
         np.copyto(self.before, self.params.flat)
         with self.params.edit() as flat:
             try:
                 self.optimizer.update(flat, gradient, self.memory, self._rate)
                 if not all_finite(flat):
-                    self._fail(
-                        f"the step itself overflowed, with a learning rate of {self._rate(self.optimizer.learning_rate):g}"
-                    )
+                    self._fail(f"the step itself overflowed, with a learning rate of {self.at.rate:g}")
             except BaseException:  # Ctrl-C too
                 flat[:] = self.before
                 raise
@@ -242,7 +247,7 @@ class _Training:
         """Brings the best parameters back, and says which they are and where."""
         at = self.at
         if at.best_weights is None:
-            said = f"interrupted: no epoch was finished, the model has the weights after {self.info.update} updates"
+            said = f"interrupted: no epoch was finished, the model has the weights after {counted(self.info.update, 'update')}"
         else:
             with self.params.edit() as flat:
                 flat[:] = at.best_weights
@@ -273,7 +278,7 @@ class _Training:
             kept.append({name: value for name, value in state.items() if not isinstance(value, np.ndarray)})
         self.checkpoint.save(tensors, {
             "epoch": at.epoch, "row": at.row, "updates": self.memory.count, "stopped": self.history.stopped,
-            "best": at.best if at.best_epoch else None, "best_epoch": at.best_epoch,
+            "best": at.best if at.best_epoch else None, "best_epoch": at.best_epoch, "rate": at.rate,
             "callbacks": kept, "generator": checkpoint.generator_state(self.rng),
         }, self.setup)  # fmt: skip
 
@@ -281,8 +286,9 @@ class _Training:
         weight, *sums = tensors["tally"].tolist()
         best = math.inf if kept["best"] is None else kept["best"]
         self.at = Position(
-            kept["epoch"], kept["row"], tensors.get("order"), Tally(weight, sums), None,
-            best, kept["best_epoch"], tensors.get("best_weights"), kept["updates"],
+            epoch=kept["epoch"], row=kept["row"], order=tensors.get("order"), tally=Tally(weight, sums), best=best,
+            best_epoch=kept["best_epoch"], best_weights=tensors.get("best_weights"), saved=kept["updates"],
+            rate=kept["rate"],
         )  # fmt: skip
         if self.options.stateful and kept["row"]:
             shapes, number = self.run.goal.layer.state_shape(self.options.batch_size), count()
