@@ -195,6 +195,18 @@ def test_a_prepared_step_takes_what_the_slow_one_takes():
     assert all(np.array_equal(result, results[0]) for result in results)
 
 
+def test_a_state_in_any_order():
+    model = gw.Model(gw.LSTM(3, 4), seed=0, kernel="compiled")
+    start = draw_state(model.layer, 2, np.random.default_rng(0), np.float32)
+    other = type(start)(*(np.asfortranarray(array) for array in start))
+    x, results = np.ones((2, 1, 3), np.float32), []
+    for state in (start, other):
+        stream = model.stream(2)
+        stream.state = state
+        results += [stream.step(x[:, 0]), model.run(x, state)[0][:, 0]]
+    assert all(np.array_equal(result, results[0]) for result in results)
+
+
 def test_training_runs_on_numpy():
     layer = gw.LSTM(2, 3)
     assert layer.choice(np.dtype(np.float32), "compiled", training=True) == dispatch.Choice("numpy", "training runs on NumPy")

@@ -3,7 +3,7 @@
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from types import ModuleType
 from typing import Any, ClassVar, NamedTuple
 
@@ -252,7 +252,7 @@ class Recurrent(Layer):
             return None
         if state is None:
             state = self.forward(params, x[:, None][:, :0])[1]  # what no steps leave: the learned one, or zero
-        compiled, state, runs = run.load(), tree_map(np.array, state), []
+        compiled, state, runs = run.load(), tree_map(partial(np.array, order="C"), state), []
         for k in range(self.num_layers):
             scope, now = self._scope(params, k), self.cell.State(*(array[k] for array in state))
             y = np.empty((len(x), self.hidden_size), x.dtype)
