@@ -137,9 +137,9 @@ def test_impossible_options(make, message):
 
 
 def test_outputs_that_do_not_divide():
-    with pytest.raises(ShapeError, match="has 5 columns; wanted the means, then as many log-variances"):
+    with pytest.raises(ShapeError, match="output columns: got 5, wanted the means, then as many log-variances"):
         losses.GaussianNLL().target_shape((2, 5))
-    with pytest.raises(ShapeError, match="has 5 columns; wanted a multiple of the 2 quantiles"):
+    with pytest.raises(ShapeError, match="output columns: got 5, wanted a multiple of the 2 quantiles"):
         losses.Quantile((0.1, 0.9)).target_shape((2, 5))
 
 
