@@ -103,7 +103,13 @@ def test_broken_twice_and_every_bit_generator(tmp_path):
 
 
 def test_early_stopping_remembers_across_a_break(tmp_path):
-    options = {"epochs": 12, "schedule": lambda rate, clock: rate if clock.epoch < 3 else -rate, "validation": Data(X, Y)}
+    class Turning(SGD):
+        """Goes uphill after three epochs of three updates."""
+
+        def step(self, p, g, slots, segment, count):
+            super().step(p, -g if count > 9 else g, slots, segment, count)
+
+    options = {"epochs": 12, "optimizer": Turning(0.1), "validation": Data(X, Y)}
 
     def stopping():
         return (EarlyStopping(patience=4),)
@@ -237,6 +243,24 @@ def test_a_folder_that_can_not_be_one(tmp_path):
         train(3)
     with pytest.raises(OptionError, match="every_updates: got 0"):
         Checkpoint(tmp_path, every_updates=0)
+
+
+def test_a_folder_that_can_not_be_made_or_written(tmp_path):
+    (tmp_path / "file").write_text("here already")
+    before = sorted(tmp_path.iterdir())
+    for folder, why in ((tmp_path / "file", "File exists"), (tmp_path / "file" / "below", "Not a directory"),
+                        (tmp_path / ("long" * 99), "File name too long")):  # fmt: skip
+        breaker = Breaker()
+        with pytest.raises(OptionError, match=f"checkpoint: {folder} can't be written to: {why}"):
+            train(folder, breaker)
+        assert breaker.count == 0
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="where /proc is, nobody can write to it")
+def test_a_folder_that_is_there_but_takes_no_file():
+    with pytest.raises(OptionError, match="checkpoint: /proc can't be written to: "):
+        train("/proc")
 
 
 def test_twenty_killed_trainings(tmp_path):

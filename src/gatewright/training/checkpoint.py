@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import tempfile
 import warnings
 import zlib
 from collections.abc import Mapping
@@ -56,10 +57,17 @@ class Checkpoint:
 
     def prepare(self, resume: bool) -> None:
         """Makes the folder and removes what killed writes left in it; raises OptionError rather than lose a checkpoint."""
-        if self.path.exists() and not resume:
-            raise OptionError(f"{self.path} is there already: resume=True goes on from it; or use another folder, or remove it")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        for left in self.path.parent.glob(f".{self.path.name}.*"):
+        folder = self.path.parent
+        try:
+            if self.path.exists() and not resume:
+                raise OptionError(
+                    f"{self.path} is there already: resume=True goes on from it; or use another folder, or remove it"
+                )
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:
+            raise OptionError(f"checkpoint: {folder} can't be written to: {error.strerror}") from None
+        for left in folder.glob(f".{self.path.name}.*"):
             left.unlink(missing_ok=True)
 
     def save(self, tensors: dict[str, Array], progress: dict[str, Any], setup: dict[str, str]) -> None:
