@@ -264,6 +264,45 @@ def test_bad_files_get_one_line_too(capsys, tmp_path, content, said):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("factor", "first", "said"),
+    [
+        ("e301", 1900, "column 'y': got numbers of up to 1e+302, wanted the largest to be from 1e-100 to 1e+100"),
+        ("e151", 1900, "column 'y': got numbers of up to 1e+152"),
+        ("e-199", 1900, "column 'y': got numbers of up to 1e-198"),
+        ("", 9940, "1 step after 9999 is beyond the year 9999"),
+    ],
+)
+def test_what_can_not_be_forecast_is_refused_before_it_is_learned(capsys, tmp_path, monkeypatch, factor, first, said):
+    monkeypatch.setattr("gatewright.forecasting.forecaster.fit", lambda *_: pytest.fail("it trained"))
+    path = write(tmp_path / "some.csv", [(f"{first + k}", f"{k % 11}{factor}", "7") for k in range(60)])
+    code, _, err = run(capsys, "forecast", path, "--target", "y", "--date", "year", *FAST, "-o", tmp_path / "out")
+    assert code == 2
+    assert said in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def table_of(out):
+    """The lines of the scores."""
+    first = next(at for at, line in enumerate(out.splitlines()) if "RMSE" in line)
+    return out.splitlines()[first : first + 8]
+
+
+@pytest.mark.parametrize("factor", ["e99", "e31", "e9", "e-9", "e-31", "e-99"])
+def test_large_and_small_numbers_are_forecast_and_told_shortly(capsys, tmp_path, factor):
+    scores = []
+    for exponent in ("", factor):
+        lines = [(f"{year}", f"{year * year % 11}.5{exponent}", "7") for year in range(1900, 1960)]
+        path = write(tmp_path / "some.csv", lines)
+        code, out, _ = run(capsys, "forecast", path, "--target", "y", *FAST, "-o", tmp_path)
+        assert code == 0
+        assert max(map(len, table_of(out))) < 60
+        report = json.loads((tmp_path / "report.json").read_text())
+        scores.append([period["arv"] for method in report["scores"].values() for period in method.values()])
+    np.testing.assert_allclose(*scores, rtol=1e-3, atol=1e-12)  # the unit makes no difference
+
+
 def test_a_failure_while_writing_leaves_the_old_files(capsys, tmp_path, monkeypatch, table):
     base = ["forecast", table, "--target", "Gäste", *FAST, "-o", tmp_path / "out"]
     assert run(capsys, *base)[0] == 0
