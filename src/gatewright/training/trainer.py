@@ -215,7 +215,7 @@ class _Training:
             return base
         rate = self.schedule(base, Clock(self.memory.count, self.at.epoch, self.history.history))
         if not is_number(rate) or rate < 0:
-            name = checkpoint.told(self.schedule)
+            name = getattr(self.schedule, "__qualname__", self.schedule)
             raise OptionError(f"the schedule {name}: got {rate!r}, wanted a number from 0 up, the learning rate")
         return float(rate)
 
