@@ -411,3 +411,12 @@ def test_what_would_be_lost_is_refused() -> None:
     with refused(OptionError, "the backward layer is 0"):
         gw.Bidirectional(gw.LSTM(1, 2), backward_layer=0)
     assert repr(gw.LSTM(1, 2, bias=False)) == "LSTM(1, 2, bias=False)"
+
+
+def test_one_metric_or_callback_needs_no_list() -> None:
+    model = gw.Model(gw.Dense(2, 1), seed=0)
+    x, y = np.ones((4, 3, 2)), np.ones((4, 3, 1))
+    history = model.fit(x, y, epochs=3, metrics="mae", callbacks=gw.EarlyStopping("loss", patience=1), verbose=False)
+    assert set(model.evaluate(x, y, metrics="mae")) == {"loss", "mae"}
+    assert set(history.history) == {"loss", "mae", "learning_rate"}
+    assert set(model.fit(x, y, metrics=None, callbacks=None, verbose=False).history) == {"loss", "learning_rate"}

@@ -26,7 +26,7 @@ def write_bytes(path: Any, content: bytes, sync: bool = False) -> None:
 
     sync: content and name are on the disk before this returns, so that not even a power cut leaves half a file.
     """
-    path = _path(path)
+    path = checked_path(path)
     if not path.parent.is_dir():
         raise MissingFileError(f"{path}: there is no folder {path.parent}")
     if path.is_dir():
@@ -50,7 +50,8 @@ def write_bytes(path: Any, content: bytes, sync: bool = False) -> None:
         os.close(folder)
 
 
-def _path(path: Any) -> Path:
+def checked_path(path: Any) -> Path:
+    """`path` as a Path. Raises OptionError where it is not the name of a file."""
     if not isinstance(path, str | os.PathLike):
         raise OptionError(f"path: got {path!r}, wanted the name of a file")
     return Path(path)
@@ -73,7 +74,7 @@ def load(path: Any) -> tuple[dict[str, Array], dict[str, Any]]:
 
     Raises MissingFileError, or FormatError naming the file for one that is truncated, foreign or of a newer version.
     """
-    path = _path(path)
+    path = checked_path(path)
     if not path.is_file():
         raise MissingFileError(f"{path}: there is no such file")
     try:

@@ -21,8 +21,6 @@ from gatewright.training.objective import objective
 from gatewright.training.trainer import FitOptions, History
 from gatewright.weights import as_list, from_list
 
-PREDICT_ROWS = 256  # rows that `predict` takes at once unless told otherwise: enough for BLAS, little memory
-
 
 class Model:
     """A network that can be trained, run, checked and saved: a layer and its parameters.
@@ -95,7 +93,7 @@ class Model:
         Raises ShapeError, DataError or OptionError for impossible input, with what was got and what was wanted.
         """
         batch = self._batch(x, Steps(lengths, mask, starts))
-        size = PREDICT_ROWS if batch_size is None else batch_size
+        size = trainer.EVALUATION_ROWS if batch_size is None else batch_size
         checks.whole_number("batch_size", size)
         parts = []
         for start in range(0, max(len(batch.x), 1), size):
@@ -153,8 +151,8 @@ class Model:
         epochs: int = 1,
         batch_size: int = 32,
         validation: Sequence[Any] | None = None,
-        metrics: Sequence[Any] = (),
-        callbacks: Sequence[Any] = (),
+        metrics: Any = (),
+        callbacks: Any = (),
         schedule: Any = None,
         clip_norm: float | None = None,
         clip_value: float | None = None,
@@ -188,11 +186,10 @@ class Model:
         data = self._data(x, y, Steps(lengths, mask, starts), sample_weight)
         options = FitOptions(
             loss=loss, optimizer=optimizer, epochs=epochs, batch_size=batch_size,
-            validation=None if validation is None else self._validation(validation),
-            metrics=(metrics,) if isinstance(metrics, str) else tuple(metrics),
-            callbacks=tuple(callbacks), schedule=schedule, clip_norm=clip_norm, clip_value=clip_value, accumulate=accumulate,
-            class_weight=class_weight, tbptt=tbptt, stateful=stateful, shuffle=shuffle, checkpoint=checkpoint, resume=resume,
-            verbose=verbose, rng=self._rng, kernel=self._kernel,
+            validation=None if validation is None else self._validation(validation), metrics=metrics, callbacks=callbacks,
+            schedule=schedule, clip_norm=clip_norm, clip_value=clip_value, accumulate=accumulate, class_weight=class_weight,
+            tbptt=tbptt, stateful=stateful, shuffle=shuffle, checkpoint=checkpoint, resume=resume, verbose=verbose,
+            rng=self._rng, kernel=self._kernel,
         )  # fmt: skip
         with self._threads.limit():
             return trainer.fit(self._network, self._parameters, data, options)
@@ -202,9 +199,9 @@ class Model:
         x: Any,
         y: Any,
         loss: Any = "mse",
-        metrics: Sequence[Any] = (),
+        metrics: Any = (),
         *,
-        batch_size: int = PREDICT_ROWS,
+        batch_size: int = trainer.EVALUATION_ROWS,
         sample_weight: Any = None,
         lengths: Any = None,
         mask: Any = None,

@@ -10,10 +10,12 @@ import time
 
 import numpy as np
 import pytest
+from refusals import refused
 
 from gatewright import cli
 from gatewright.cli import forecast, output
 from gatewright.cli.progress import Watch
+from gatewright.errors import OptionError
 from gatewright.forecasting import forecaster
 
 FAST = ["--epochs", "4", "--ensemble", "2", "--hidden", "3", "--window", "8"]
@@ -264,6 +266,45 @@ def test_bad_files_get_one_line_too(capsys, tmp_path, content, said):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("factor", "first", "said"),
+    [
+        ("e301", 1900, "column 'y': got numbers of up to 1e+302, wanted the largest to be from 1e-100 to 1e+100"),
+        ("e151", 1900, "column 'y': got numbers of up to 1e+152"),
+        ("e-199", 1900, "column 'y': got numbers of up to 1e-198"),
+        ("", 9940, "1 step after 9999 is beyond the year 9999"),
+    ],
+)
+def test_what_can_not_be_forecast_is_refused_before_it_is_learned(capsys, tmp_path, monkeypatch, factor, first, said):
+    monkeypatch.setattr("gatewright.forecasting.forecaster.fit", lambda *_: pytest.fail("it trained"))
+    path = write(tmp_path / "some.csv", [(f"{first + k}", f"{k % 11}{factor}", "7") for k in range(60)])
+    code, _, err = run(capsys, "forecast", path, "--target", "y", "--date", "year", *FAST, "-o", tmp_path / "out")
+    assert code == 2
+    assert said in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def table_of(out):
+    """The lines of the scores."""
+    first = next(at for at, line in enumerate(out.splitlines()) if "RMSE" in line)
+    return out.splitlines()[first : first + 8]
+
+
+@pytest.mark.parametrize("factor", ["e99", "e31", "e9", "e-9", "e-31", "e-99"])
+def test_large_and_small_numbers_are_forecast_and_told_shortly(capsys, tmp_path, factor):
+    scores = []
+    for exponent in ("", factor):
+        lines = [(f"{year}", f"{year * year % 11}.5{exponent}", "7") for year in range(1900, 1960)]
+        path = write(tmp_path / "some.csv", lines)
+        code, out, _ = run(capsys, "forecast", path, "--target", "y", *FAST, "-o", tmp_path)
+        assert code == 0
+        assert max(map(len, table_of(out))) < 60
+        report = json.loads((tmp_path / "report.json").read_text())
+        scores.append([period["arv"] for method in report["scores"].values() for period in method.values()])
+    np.testing.assert_allclose(*scores, rtol=1e-3, atol=1e-12)  # the unit makes no difference
+
+
 def test_a_failure_while_writing_leaves_the_old_files(capsys, tmp_path, monkeypatch, table):
     base = ["forecast", table, "--target", "Gäste", *FAST, "-o", tmp_path / "out"]
     assert run(capsys, *base)[0] == 0
@@ -277,6 +318,67 @@ def test_a_failure_while_writing_leaves_the_old_files(capsys, tmp_path, monkeypa
     assert (code, err.splitlines()[-1]) == (2, "gatewright: the disk is full")
     assert "persistence" not in out
     assert {name: (tmp_path / "out" / name).read_bytes() for name in os.listdir(tmp_path / "out")} == before
+
+
+def refusal(capsys, monkeypatch, *argv):
+    """What is said of a command that must be refused in one line before anything is trained."""
+    monkeypatch.setattr("gatewright.forecasting.forecaster.fit", lambda *_: pytest.fail("it trained"))
+    code, _, err = run(capsys, *argv)
+    assert code == 2
+    assert err.count("\n") == 1
+    return err
+
+
+def test_a_folder_that_can_not_be_written_is_refused_before_training(capsys, tmp_path, monkeypatch, table):
+    base = ["forecast", table, "--target", "Gäste", *FAST, "-o"]
+    (tmp_path / "out" / "report.json").mkdir(parents=True)
+    (tmp_path / "out" / "forecast.csv").write_text("old")
+    said = refusal(capsys, monkeypatch, *base, tmp_path / "out")
+    assert "report.json is a folder; wanted a place for a file" in said
+    assert (tmp_path / "out" / "forecast.csv").read_text() == "old"
+    said = refusal(capsys, monkeypatch, *base, tmp_path / ("x" * 300))
+    assert "can't be written to" in said
+
+    def deny(*given, **more):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.mkdtemp", deny)
+    said = refusal(capsys, monkeypatch, *base, tmp_path / "a" / "b")
+    assert said.endswith("b can't be written to (Permission denied)\n")
+    assert sorted(os.listdir(tmp_path)) == ["gäste.csv", "out"]
+
+
+def test_a_folder_is_checked_without_a_trace(tmp_path):
+    output.check_folder(tmp_path / "a" / "b")
+    assert os.listdir(tmp_path) == []
+    (tmp_path / "a").mkdir()
+    output.check_folder(tmp_path / "a" / "b")
+    output.check_folder(tmp_path / "a")
+    assert os.listdir(tmp_path / "a") == []
+
+
+def test_a_folder_in_the_place_of_a_file_is_refused_before_any_is_replaced(tmp_path):
+    (tmp_path / "a").write_text("old")
+    (tmp_path / "b").mkdir()
+    with refused(OptionError, "b is a folder"):
+        output.write_all(tmp_path, {name: lambda path: path.write_text("new") for name in "ab"})
+    assert (tmp_path / "a").read_text() == "old"
+    assert sorted(os.listdir(tmp_path)) == ["a", "b"]
+
+
+@pytest.mark.parametrize("inputs", [",", "", " ", "x,", "x\ny"])
+def test_inputs_without_a_name_are_refused(capsys, tmp_path, monkeypatch, inputs):
+    path = write(tmp_path / "some.csv", LINES)
+    said = refusal(capsys, monkeypatch, "forecast", path, "--target", "y", "--inputs", inputs)
+    assert said == f"gatewright: --inputs: got {inputs!r}, wanted names of columns with commas between them\n"
+
+
+def test_inputs_may_have_spaces_around_them(capsys, tmp_path):
+    path = write(tmp_path / "some.csv", [(year, y, f"{int(year) % 5}") for year, y, _ in LINES], ("year", "y", "x, of z"))
+    argv = ["forecast", path, "--target", "y", "--inputs", ' year , "x, of z" ', *FAST, "-o", tmp_path / "out"]
+    path.write_text(path.read_text().replace("x, of z", '"x, of z"'))
+    assert run(capsys, *argv)[0] == 0
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["inputs"] == ["year", "x, of z"]
 
 
 def test_files_are_written_whole_or_not_at_all(tmp_path):

@@ -37,6 +37,14 @@ def test_an_autoregression_finds_its_own_coefficients():
     assert np.isnan(ahead[0]).all()
 
 
+@pytest.mark.parametrize("unit", [2.0**-300, 2.0**-40, 2.0**60, 2.0**300])
+def test_the_unit_makes_no_difference_to_an_autoregression(unit):
+    y = sunspots().target[:120]
+    intercept, *weights = Autoregression.fit(y, 3).coefficients
+    assert Autoregression.fit(y * unit, 3).coefficients == (intercept * unit, *weights)
+    assert Autoregression.chosen(y * unit).order == Autoregression.chosen(y).order
+
+
 def test_an_autoregression_goes_on_over_a_gap():
     fitted = Autoregression((1.0, 0.5, 0.25))
     y = np.array([1.0, 2.0, np.nan, np.nan, 3.0])

@@ -1,11 +1,15 @@
 """The main job: the same rows for everyone, scores that are what they say, and the sunspots within their bar."""
 
+import dataclasses
 import json
 import math
+from datetime import datetime
 
 import numpy as np
 import pytest
+from refusals import refused
 
+from gatewright.data.dates import Calendar, Step
 from gatewright.data.series import Series, sunspots
 from gatewright.errors import DataError, OptionError
 from gatewright.forecasting import classic, job, report
@@ -98,6 +102,34 @@ def test_a_scale_that_the_test_rows_can_not_take_is_refused_before_training():
     below.target[90] = -1
     with pytest.raises(DataError, match="column 'y' has -1, and scale 'sqrt'"):
         job.run(small_job(below, settings={"scale": "sqrt"}), lambda *_: pytest.fail("it trained"))
+
+
+def test_what_can_not_be_forecast_is_refused_before_training():
+    late = Calendar(tuple(datetime(9900 + k, 1, 1) for k in range(100)), "year", Step(months=12))
+    with refused(DataError, "1 step after 9999 is beyond the year 9999"):
+        job.run(small_job(dataclasses.replace(series(), calendar=late)), lambda *_: pytest.fail("it trained"))
+    for unit in (1e151, 1e-199):
+        vast = dataclasses.replace(series(), target=series().target * unit)
+        with refused(DataError, "column 'y': got numbers of up to"):
+            job.split(vast, 0.2)
+        with refused(DataError, "column 'y': got numbers of up to"):
+            job.run(Job(vast, Settings(), 80, (), 1.0), lambda *_: pytest.fail("it trained"))
+    unknown = dataclasses.replace(series(), inputs=np.where(np.arange(100) < 90, NAN, 1.0)[:, None], input_names=("x",))
+    with refused(DataError, "column 'x' has no numbers in the rows to train on"):
+        job.run(small_job(unknown), lambda *_: pytest.fail("it trained"))
+
+
+@pytest.mark.parametrize(
+    ("value", "best", "said"),
+    [
+        (0.00123456, 0.00123456, "0.00123"), (4.5, 0.01, "4.500"), (123.456, 123.456, "123.5"), (1e9 - 1, 1234, "999999999"),
+        (1e9, 1234, "1e+09"), (0.0001, 0.0001, "0.000100"), (1.2345e31, 1.0, "1.23e+31"),
+        (2.5e-15, 2.5e-15, "2.5e-15"), (3.14159, 2.5e-15, "3.14"),
+        (0.0, 0.0, "0.000"), (math.inf, 1.0, "–"), (math.inf, math.inf, "–"), (NAN, 1.0, "–"),
+    ],
+)  # fmt: skip
+def test_numbers_are_short_at_any_size(value, best, said):
+    assert report._number(value, best) == said
 
 
 def test_an_interrupted_job_tries_no_other_seeds():

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from refusals import refused
 
 from gatewright.errors import DataError, OptionError
-from gatewright.forecasting.scaling import SCALES, Scaler
+from gatewright.forecasting.scaling import SCALES, Scaler, check_size, scaled
 
 Y = np.array([4.0, 9.0, np.nan, 1.0, 25.0])
 
@@ -22,6 +23,13 @@ def test_scaled_training_values_have_mean_0_and_deviation_1(kind, bend):
     assert np.nanstd(z) == pytest.approx(1)
     known = bend(Y[~np.isnan(Y)])
     np.testing.assert_allclose(z[~np.isnan(Y)], (known - known.mean()) / known.std())
+
+
+@pytest.mark.parametrize("unit", [1e-90, 1e-15, 1e15, 1e90])
+def test_the_unit_makes_no_difference(unit):
+    np.testing.assert_allclose(
+        Scaler.fit("standard", Y * unit, "y").forward(Y * unit), Scaler.fit("standard", Y, "y").forward(Y)
+    )
 
 
 def test_none_changes_nothing():
@@ -44,3 +52,27 @@ def test_refusals():
         Scaler.fit("sqrt", np.array([1.0, -1.0]), "y")
     with pytest.raises(DataError, match="column 'y' has 0, and scale 'log' wants numbers above 0"):
         Scaler.fit("log", np.array([1.0, 0.0]), "y")
+    with refused(DataError, "column 'y' has no numbers in the rows to train on"):
+        Scaler.fit("standard", np.array([np.nan, np.nan]), "y")
+
+
+@pytest.mark.parametrize("largest", [1.001e100, 1e300, np.inf, 0.999e-100, 5e-324])
+def test_numbers_that_can_not_be_scored_are_refused(largest):
+    for y in ([0, largest], [-largest, np.nan]):
+        with refused(DataError, "column 'y': got numbers of up to", "from 1e-100 to 1e+100"):
+            check_size(np.array(y), "y")
+
+
+def test_numbers_that_can_be_scored_are_not():
+    for y in ([0, 1e100], [1e-100], [0, np.nan], [np.nan], [], [1e-200, 1]):
+        check_size(np.array(y, float), "y")
+
+
+def test_numbers_that_leave_float32_after_scaling_are_refused():
+    scalers = (Scaler("standard", 1.0, 2.0), Scaler("none"))
+    values = np.array([[3.0, np.nan], [1.0, 9e29]])
+    np.testing.assert_array_equal(scaled(values, ("y", "x"), scalers), [[1, np.nan], [0, 9e29]])
+    with refused(DataError, "column 'x': got 9e+31, which scale 'none' makes 9e+31"):
+        scaled(values * [1, 100], ("y", "x"), scalers)
+    with refused(DataError, "column 'y': got 3e+31, which scale 'standard' makes 1.5e+31"):
+        scaled(values * [1e31, 1], ("y", "x"), scalers)

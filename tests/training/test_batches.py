@@ -85,7 +85,7 @@ def test_weights_multiply():
         (LAST, "mse", Y, {}, ShapeError, r"y: got shape \(3, 5, 4\), wanted \(3, 4\)"),
         (NET, "gaussian_nll", Y, {}, ShapeError, r"wanted \(3, 5, 2\)"),
         (NET, losses.Quantile((0.1, 0.9)), Y, {}, ShapeError, r"wanted \(3, 5, 2\)"),
-        (NET, losses.Quantile((0.1, 0.5, 0.9)), Y, {}, ShapeError, "4 columns; wanted a multiple of the 3 quantiles"),
+        (NET, losses.Quantile((0.1, 0.5, 0.9)), Y, {}, ShapeError, "got 4, wanted a multiple of the 3 quantiles"),
         (NET, "cross_entropy", CLASSES[..., None], {}, ShapeError, r"wanted \(3, 5\)"),
         (NET, "cross_entropy", CLASSES.astype(float), {}, DataError, "got float64, wanted the numbers of the classes"),
         (NET, "mse", Y.astype(complex), {}, DataError, "got complex128, wanted numbers"),

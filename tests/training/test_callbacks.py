@@ -28,6 +28,13 @@ def train(*callbacks, epochs=4, **options):
     return params, history
 
 
+class Turning(SGD):
+    """Goes uphill from the third update on."""
+
+    def step(self, p, g, slots, segment, count):
+        super().step(p, -g if count > 2 else g, slots, segment, count)
+
+
 def told(stopping, values, key="val_loss"):
     """The epoch in which a callback ends a training with these values, and the weights that it leaves; weights = epoch."""
     params = Parameters({"w": (1,)})
@@ -105,9 +112,8 @@ def test_early_stopping(stopping, values, ended, best):
 def test_early_stopping_brings_the_best_weights_back():
     kept = []
     params, history = train(
-        lambda info: kept.append(info.params.flat.copy()), EarlyStopping(patience=2), epochs=9,
-        schedule=lambda rate, clock: rate if clock.epoch < 2 else -rate,
-    )  # fmt: skip
+        lambda info: kept.append(info.params.flat.copy()), EarlyStopping(patience=2), epochs=9, optimizer=Turning(0.1)
+    )
     assert history.best_epoch == 2
     assert len(history.epochs) == 4
     assert np.array_equal(params.flat, kept[1])
@@ -160,6 +166,8 @@ def test_history():
         (lambda: EarlyStopping(mode="up"), "known: 'auto', 'min', 'max'"),
         (lambda: train(EarlyStopping("val_mae")), "monitor='val_mae' is unknown; known: 'loss', 'val_loss', 'learning_rate'"),
         (lambda: train(EarlyStopping), "callbacks: got <class"),
+        (lambda: CSVLogger(None), "path: got None, wanted the name of a file"),
+        (lambda: JSONLogger(3), "path: got 3, wanted the name of a file"),
     ],
 )
 def test_impossible_options(make, message):

@@ -1,5 +1,6 @@
 """Training that is broken off goes on with the same bits; a checkpoint of something else is refused."""
 
+import functools
 import json
 import os
 import random
@@ -19,8 +20,9 @@ from gatewright.model import Model
 from gatewright.training import checkpoint
 from gatewright.training.callbacks import Callback, EarlyStopping
 from gatewright.training.checkpoint import Checkpoint, ResumeWarning
+from gatewright.training.metrics import Metric
 from gatewright.training.optimizers import SGD, Adam, RMSprop
-from gatewright.training.schedules import Cosine, ReduceOnPlateau
+from gatewright.training.schedules import Clock, Cosine, ReduceOnPlateau, Warmup
 from gatewright.training.trainer import Data, FitOptions, fit
 
 X = np.random.default_rng(0).standard_normal((12, 6, 2)).astype(np.float32)
@@ -55,6 +57,20 @@ def train(folder, breaker=None, layer=NET, data=None, bits=np.random.PCG64, **op
     options = {"epochs": 4, "batch_size": 4, "optimizer": Adam(0.02), "verbose": False, "rng": rng} | options
     history = fit(layer, params, data or Data(X, Y), FitOptions(checkpoint=folder, callbacks=callbacks, **options))
     return params.flat.copy(), history, rng.random()
+
+
+def scaled(factor):
+    def schedule(rate, clock):
+        return rate * factor
+
+    return schedule
+
+
+def weighted(weight):
+    def loss(pred, target):
+        return weight[0] * (pred - target) ** 2, 2 * weight[0] * (pred - target)
+
+    return loss
 
 
 SETTINGS = {
@@ -103,7 +119,13 @@ def test_broken_twice_and_every_bit_generator(tmp_path):
 
 
 def test_early_stopping_remembers_across_a_break(tmp_path):
-    options = {"epochs": 12, "schedule": lambda rate, clock: rate if clock.epoch < 3 else -rate, "validation": Data(X, Y)}
+    class Turning(SGD):
+        """Goes uphill after three epochs of three updates."""
+
+        def step(self, p, g, slots, segment, count):
+            super().step(p, -g if count > 9 else g, slots, segment, count)
+
+    options = {"epochs": 12, "optimizer": Turning(0.1), "validation": Data(X, Y)}
 
     def stopping():
         return (EarlyStopping(patience=4),)
@@ -158,12 +180,13 @@ def test_a_checkpoint_is_not_written_over(tmp_path):
         ({"clip_norm": 1.0}, "clip_norm was None, and is 1.0"),
         ({"clip_value": 1.0}, "clip_value was None, and is 1.0"),
         ({"accumulate": 2}, "accumulate was 1, and is 2"),
-        ({"metrics": ("mae",)}, r"metrics was \(\), and is \('mae',\)"),
+        ({"metrics": ("mae",)}, r"metrics was \(\), and is \('mae'\)"),
         ({"stateful": True, "shuffle": False}, "stateful was False, and is True"),
         ({"kernel": "numpy"}, "kernel was auto, and is numpy"),
         ({"tbptt": 3}, "tbptt was None, and is 3"),
         ({"schedule": Cosine(5)}, r"schedule was None, and is Cosine\(per='epoch', total=5"),
         ({"callbacks": (EarlyStopping(),)}, "callbacks was Breaker, and is Breaker, EarlyStopping"),
+        ({"schedule": scaled(0.5)}, r"schedule was None, and is scaled.<locals>.schedule \(checksum [0-9a-f]{8}\)"),
         ({"bits": np.random.MT19937}, "rng was PCG64, and is MT19937"),
     ],
 )
@@ -172,6 +195,97 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path, other, what):
         train(tmp_path, Breaker(5))
     with pytest.raises(OptionError, match=f"checkpoint.safetensors belongs to another training run: {what}"):
         train(tmp_path, resume=True, **other)
+
+
+@pytest.mark.parametrize(
+    ("option", "one", "other"),
+    [
+        ("callbacks", (EarlyStopping(patience=3),), (EarlyStopping(patience=4),)),
+        ("callbacks", (EarlyStopping("loss"),), (EarlyStopping("learning_rate"),)),
+        ("schedule", scaled(0.5), scaled(0.25)),
+        ("metrics", (Metric("own", lambda p, y, w: 1.0),), (Metric("own", lambda p, y, w: 2.0),)),
+        ("loss", weighted(np.linspace(0, 1, 6000)), weighted(np.linspace(0, 1, 6000) ** (1 + 1e-12))),
+    ],
+)
+def test_a_changed_option_inside_of_another_is_refused(tmp_path, option, one, other):
+    with pytest.raises(Broken):
+        train(tmp_path, Breaker(5), **{option: one})
+    with pytest.raises(OptionError, match=f"belongs to another training run: {option} was "):
+        train(tmp_path, resume=True, **{option: other})
+    train(tmp_path, resume=True, **{option: one})
+
+
+def recursive(depth):
+    def down(n):
+        return depth if not n else down(n - 1)
+
+    return down
+
+
+def default(scale):
+    def function(rate, clock, factor=scale, *, more=scale):
+        return rate * factor * more
+
+    return function
+
+
+class Shown:
+    """An object that tells what it is."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __repr__(self):
+        return f"Shown({self.value})"
+
+
+LONG = np.arange(2000.0)
+
+
+@pytest.mark.parametrize(
+    ("make", "one", "other"),
+    [
+        (lambda v: v, LONG, np.where(LONG == 1000, 0, LONG)),
+        (lambda v: v, np.ones(3), np.ones(3) + 1e-12),
+        (lambda v: v, np.ones(3), np.ones(3, np.float32)),
+        (lambda v: {"a": [v]}, np.ones(3), np.ones((3, 1))),
+        (scaled, 0.5, 0.25),
+        (scaled, LONG, LONG[::-1]),
+        (default, 0.5, 0.25),
+        (recursive, 3, 4),
+        (lambda v: Warmup(3, then=scaled(v)), 1, 2),
+        (lambda v: Adam(groups={"0.*": {"learning_rate": v}}), 0.1, 0.2),
+        (lambda v: functools.partial(scaled, v), LONG, -LONG),
+        (Shown, 1, 2),
+    ],
+)
+def test_what_is_told_of_options(make, one, other):
+    said = checkpoint.told(make(one))
+    assert checkpoint.told(make(one)) == said
+    assert checkpoint.told(make(other)) != said
+    assert "0x" not in said
+    assert "\n" not in said
+    assert len(said) < 200
+
+
+def test_what_is_told_of_a_function_is_its_code():
+    def function(rate, clock):
+        return rate if clock.epoch in {"a", "b", "c"} else [half * rate for half in (0.5,)]
+
+    said = checkpoint.told(function)
+    for _ in range(99):  # often enough for the interpreter to specialise it
+        function(1.0, Clock(0, 0, {}))
+    assert checkpoint.told(function) == said
+    text = "def function(rate, clock):\n    return rate if clock.epoch in {'a', 'b', 'c'} else [half * rate for half in (%s,)]"
+    found = set()
+    for number in ("0.5", "0.25"):
+        for seed in "12":  # sets have another order in every process
+            program = f"from gatewright.training.checkpoint import told\n{text % number}\nprint(told(function))"
+            environment = os.environ | {"PYTHONPATH": str(Path(gatewright.__file__).parent.parent), "PYTHONHASHSEED": seed}
+            done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=True)
+            found.add((number, done.stdout))
+    assert len(found) == 2
+    assert len({said for _, said in found}) == 2
 
 
 def test_dtype_and_frozen_names_are_part_of_the_training(tmp_path):
@@ -237,6 +351,24 @@ def test_a_folder_that_can_not_be_one(tmp_path):
         train(3)
     with pytest.raises(OptionError, match="every_updates: got 0"):
         Checkpoint(tmp_path, every_updates=0)
+
+
+def test_a_folder_that_can_not_be_made_or_written(tmp_path):
+    (tmp_path / "file").write_text("here already")
+    before = sorted(tmp_path.iterdir())
+    for folder, why in ((tmp_path / "file", "File exists"), (tmp_path / "file" / "below", "Not a directory"),
+                        (tmp_path / ("long" * 99), "File name too long")):  # fmt: skip
+        breaker = Breaker()
+        with pytest.raises(OptionError, match=f"checkpoint: {folder} can't be written to: {why}"):
+            train(folder, breaker)
+        assert breaker.count == 0
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="where /proc is, nobody can write to it")
+def test_a_folder_that_is_there_but_takes_no_file():
+    with pytest.raises(OptionError, match="checkpoint: /proc can't be written to: "):
+        train("/proc")
 
 
 def test_twenty_killed_trainings(tmp_path):

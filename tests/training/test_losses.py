@@ -4,7 +4,7 @@ import goldens
 import numpy as np
 import pytest
 
-from gatewright.errors import OptionError, ShapeError
+from gatewright.errors import DataError, OptionError, ShapeError
 from gatewright.parameters import Parameters
 from gatewright.training import losses
 from gatewright.training.optimizers import Adam
@@ -137,9 +137,9 @@ def test_impossible_options(make, message):
 
 
 def test_outputs_that_do_not_divide():
-    with pytest.raises(ShapeError, match="has 5 columns; wanted the means, then as many log-variances"):
+    with pytest.raises(ShapeError, match="output columns: got 5, wanted the means, then as many log-variances"):
         losses.GaussianNLL().target_shape((2, 5))
-    with pytest.raises(ShapeError, match="has 5 columns; wanted a multiple of the 2 quantiles"):
+    with pytest.raises(ShapeError, match="output columns: got 5, wanted a multiple of the 2 quantiles"):
         losses.Quantile((0.1, 0.9)).target_shape((2, 5))
 
 
@@ -152,6 +152,15 @@ def test_outputs_that_do_not_divide():
         (np.zeros((2, 3, 1)), np.zeros((2, 3))),
     ],
 )
-def test_an_own_loss_that_returns_something_else(result):
+def test_an_own_loss_that_returns_another_shape(result):
     with pytest.raises(ShapeError, match=r"wanted values \(2,\) or \(2, N\)|wanted \(values, gradient"):
         losses.get(lambda pred, target: result)(np.zeros((2, 3)), None)
+
+
+@pytest.mark.parametrize("result", [(None, np.zeros((2, 3))), (np.zeros(2), np.full((2, 3), "x")), (np.ones(2), [[1], [1, 2]])])
+def test_an_own_loss_that_returns_no_numbers(result):
+    def own(pred, target):
+        return result
+
+    with pytest.raises(DataError, match=r"loss .*own: got .*, wanted "):
+        losses.get(own)(np.zeros((2, 3)), None)

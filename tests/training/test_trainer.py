@@ -231,6 +231,10 @@ def wordy(rate, clock):
     return "x"
 
 
+def later(rate, clock):
+    return None if clock.epoch else rate
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -261,7 +265,9 @@ def wordy(rate, clock):
         ({"metrics": ("accuracy",)}, "metric 'accuracy' is for"),
         ({"callbacks": (3,)}, "callbacks: got 3"),
         ({"schedule": 0.1}, "schedule: got 0.1, wanted a schedule"),
-        ({"schedule": wordy}, "the schedule wordy: got 'x', wanted a number, the learning rate"),
+        ({"schedule": wordy}, "the schedule wordy: got 'x', wanted a number from 0 up, the learning rate"),
+        ({"schedule": lambda rate, clock: -rate}, "the schedule .*lambda>: got -0.1, wanted a number from 0 up"),
+        ({"schedule": lambda rate, clock: np.nan}, "the schedule .*lambda>: got nan, wanted a number from 0 up"),
         ({"schedule": ReduceOnPlateau(monitor="val_loss")}, "monitor='val_loss' is unknown; known: 'loss', 'learning_rate'"),
     ],
 )
@@ -274,6 +280,13 @@ def test_impossible_options(options, message):
     with pytest.raises(OptionError, match=message):
         train(data, layer, params, **options)
     assert np.array_equal(params.flat, before)
+
+
+def test_a_schedule_that_gives_nothing_in_the_second_epoch():
+    params, once = draw(), train(make())[0]
+    with pytest.raises(OptionError, match="the schedule later: got None, wanted a number from 0 up, the learning rate"):
+        train(make(), params=params, schedule=later, epochs=2)
+    assert np.array_equal(params.flat, once.flat)
 
 
 @pytest.mark.parametrize(
@@ -486,7 +499,7 @@ def test_control_c_keeps_the_best_weights(capsys):
     params = draw()
 
     def uphill(rate, clock):
-        return rate if clock.epoch < 2 else -rate  # the loss rises from the third epoch on
+        return rate if clock.epoch < 2 else 30 * rate  # the loss rises from the third epoch on
 
     with pytest.raises(KeyboardInterrupt):
         train(make(), params=params, epochs=9, schedule=uphill, validation=make(),

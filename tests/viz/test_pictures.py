@@ -22,8 +22,7 @@ def yearly():
     return Calendar(tuple(datetime(1900 + k, 1, 1) for k in range(ROWS)), "year", Step(months=12))
 
 
-def daily():
-    start = datetime(2020, 1, 1)
+def daily(start=datetime(2020, 1, 1)):
     return Calendar(tuple(start + timedelta(days=k) for k in range(ROWS)), "day", Step(seconds=86400))
 
 
@@ -47,8 +46,12 @@ def figure_of(draw, *given, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("calendar", "horizon", "fraction"), [(yearly(), 1, 0.25), (daily(), 3, 0.25), (None, 2, 0.25), (None, 1, 0.0)]
-)
+    ("calendar", "horizon", "fraction"),
+    [
+        (yearly(), 1, 0.25), (daily(), 3, 0.25), (None, 2, 0.25), (None, 1, 0.0),
+        (daily(datetime(1, 1, 1)), 1, 0.25), (daily(datetime(9999, 12, 31) - timedelta(days=ROWS)), 1, 0.25),
+    ],
+)  # fmt: skip
 def test_every_kind_of_series_is_drawn(tmp_path, calendar, horizon, fraction):
     done = outcome(calendar, horizon, fraction)
     forecast.draw_forecast(done, tmp_path / "forecast.png")

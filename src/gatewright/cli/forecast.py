@@ -103,11 +103,22 @@ def _chosen(args: argparse.Namespace) -> dict[str, Any]:
 def _file_job(args: argparse.Namespace) -> Job:
     if args.target is None:
         raise OptionError("--target COLUMN is missing: which column of the file is to be forecast?")
-    inputs = next(csv.reader([args.inputs], skipinitialspace=True)) if args.inputs else []
+    inputs = () if args.inputs is None else _names(args.inputs)
     chosen = Settings(**_chosen(args))
-    series = read_series(args.file, args.target, args.date, tuple(inputs))
+    series = read_series(args.file, args.target, args.date, inputs)
     train, periods, variance = job.split(series, TEST_FRACTION if args.test_fraction is None else args.test_fraction)
     return Job(series, chosen, train, periods, variance, season=args.season, repeat=args.repeat)
+
+
+def _names(inputs: str) -> tuple[str, ...]:
+    """The columns that the user named; one whose name has a comma stands in quotes."""
+    try:
+        names = tuple(name.strip() for name in next(csv.reader([inputs], skipinitialspace=True)))
+    except csv.Error:
+        names = ()
+    if not names or "" in names:
+        raise OptionError(f"--inputs: got {inputs!r}, wanted names of columns with commas between them")
+    return names
 
 
 def _sunspot_job(args: argparse.Namespace) -> Job:

@@ -1,5 +1,6 @@
 """What the commands write: every file whole, and none before all are ready."""
 
+import contextlib
 import csv
 import io
 import json
@@ -19,22 +20,41 @@ from gatewright.forecasting.forecaster import Forecasts
 from gatewright.forecasting.job import Outcome
 from gatewright.forecasting.report import as_json
 
+FILES = ("forecast.csv", "report.json", "model.safetensors", "forecast.png", "training.png")
+STAGE = ".writing-"  # where files stand until all are whole
 Writer = Callable[[Path], None]
 
 
 def check_folder(folder: Path) -> None:
-    """Raises OptionError where `folder` can't be one."""
-    for place in (folder, *folder.parents):
-        if place.exists():
-            if not place.is_dir():
-                raise OptionError(f"-o {folder}: {place} is a file; wanted a folder")
-            return
+    """Raises OptionError where the files of a forecast can't be written to `folder`: tries it, and leaves no trace."""
+    try:
+        made = [place for place in (folder, *folder.parents) if not place.exists()]
+        there = folder.parents[len(made) - 1] if made else folder
+        if not there.is_dir():
+            raise OptionError(f"-o {folder}: {there} is a file; wanted a folder")
+        _check_places(folder, FILES)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            os.rmdir(tempfile.mkdtemp(prefix=STAGE, dir=folder))
+        finally:
+            for place in made:
+                with contextlib.suppress(OSError):
+                    place.rmdir()
+    except OSError as error:
+        raise OptionError(f"-o {folder} can't be written to ({error.strerror})") from None
+
+
+def _check_places(folder: Path, names: Iterable[str]) -> None:
+    for name in names:
+        if (folder / name).is_dir():
+            raise OptionError(f"{folder / name} is a folder; wanted a place for a file")
 
 
 def write_all(folder: Path, writers: Mapping[str, Writer]) -> list[Path]:
     """Writes the files of these names into a folder: beside their places first, then, when all are whole, renamed."""
+    _check_places(folder, writers)
     folder.mkdir(parents=True, exist_ok=True)
-    stage = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
+    stage = Path(tempfile.mkdtemp(prefix=STAGE, dir=folder))
     try:
         for name, write in writers.items():
             write(stage / name)

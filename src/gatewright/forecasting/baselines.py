@@ -86,14 +86,16 @@ class Autoregression(Baseline):
     @classmethod
     def fit(cls, y: Array, order: int) -> "Autoregression":
         """By least squares on y (T,); equations with a missing value are left out."""
-        x, target = _equations(y, order)
-        return cls(tuple(np.linalg.lstsq(x, target, rcond=None)[0].tolist()))
+        unit = _unit(y)
+        x, target = _equations(y / unit, order)
+        intercept, *weights = np.linalg.lstsq(x, target, rcond=None)[0].tolist()
+        return cls((intercept * unit, *weights))
 
     @classmethod
     def chosen(cls, y: Array) -> "Autoregression":
         """The order with the least AIC (Akaike 1974), all of them fitted to the same equations of y (T,)."""
         most = max(1, min(AR_MOST, int((~np.isnan(y)).sum()) // 4))
-        x, target = _equations(y, most)
+        x, target = _equations(y / _unit(y), most)
 
         def aic(order: int) -> float:
             columns = x[:, : order + 1]
@@ -125,6 +127,12 @@ def _equations(y: Array, order: int) -> tuple[Array, Array]:
     target = y[order:]
     whole = ~np.isnan(x).any(axis=1) & ~np.isnan(target)
     return np.column_stack([np.ones(int(whole.sum())), x[whole]]), target[whole]
+
+
+def _unit(y: Array) -> float:
+    """A power of 2 near the largest of y (T,): beside the intercept's ones, least squares would lose what is far from 1."""
+    largest = float(np.abs(y).max(initial=0.0, where=~np.isnan(y)))
+    return 2.0 ** round(np.log2(largest)) if largest else 1.0
 
 
 def season_of(y: Array) -> int:

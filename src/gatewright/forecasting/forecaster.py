@@ -11,7 +11,7 @@ from gatewright.arrays import Array
 from gatewright.errors import DataError, FormatError, GatewrightError, ShapeError
 from gatewright.forecasting import committee, windows
 from gatewright.forecasting.committee import Committee, Task, Watch
-from gatewright.forecasting.scaling import Scaler
+from gatewright.forecasting.scaling import Scaler, scaled
 from gatewright.forecasting.settings import Settings
 from gatewright.model import Model
 
@@ -48,9 +48,7 @@ class SeriesForecaster:
         """
         if values.ndim != 2 or values.shape[1] != len(self.names):
             raise ShapeError(f"values: got shape {values.shape}, wanted (T, {len(self.names)}): {', '.join(self.names)}")
-        for column, (name, scaler) in enumerate(zip(self.names, self.scalers, strict=True)):
-            scaler.check(values[:, column], name)
-        z = np.column_stack([scaler.forward(values[:, k]) for k, scaler in enumerate(self.scalers)])
+        z = scaled(values, self.names, self.scalers)
         rows = np.arange(len(z)) if rows is None else np.asarray(rows)
         mean = np.mean([self._member(member, z, rows) for member in self.members], axis=0)
         target = self.scalers[0]
@@ -106,9 +104,10 @@ def prepare(values: Array, names: tuple[str, ...], settings: Settings) -> tuple[
         raise DataError(f"column {names[0]!r} never changes in the rows to train on: there is nothing to learn")
     kinds = [settings.scale] + ["none" if settings.scale == "none" else "standard"] * (len(names) - 1)
     scalers = tuple(Scaler.fit(kind, values[:, k], names[k]) for k, kind in enumerate(kinds))
-    z = np.column_stack([scaler.forward(values[:, k]) for k, scaler in enumerate(scalers)])
+    z = scaled(values, names, scalers)
     units = windows.units(z, settings.horizon)
-    return scalers, Task(z, units, _view(settings, units, windows.trends(z), np.isnan(z).any(axis=0)), settings)
+    gaps = np.array([np.isnan(column).any() for column in z.T])
+    return scalers, Task(z, units, _view(settings, units, windows.trends(z), gaps), settings)
 
 
 def _view(settings: Settings, units: Array, trending: Array, gaps: Array) -> windows.View:

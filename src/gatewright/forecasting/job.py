@@ -15,7 +15,7 @@ from gatewright.forecasting.backtest import Method, Period, Score, coverage, sco
 from gatewright.forecasting.baselines import Autoregression, Baseline, Persistence, SeasonalNaive, season_of
 from gatewright.forecasting.committee import Committee, Watch
 from gatewright.forecasting.forecaster import Forecasts, SeriesForecaster
-from gatewright.forecasting.scaling import Scaler
+from gatewright.forecasting.scaling import Scaler, check_size
 from gatewright.forecasting.settings import Settings
 
 
@@ -61,6 +61,8 @@ def split(series: Series, test_fraction: float) -> tuple[int, tuple[Period, ...]
     train = rows - round(rows * test_fraction)
     if train < 2:
         raise DataError(f"rows to train on: got {train} of {rows} (test fraction {test_fraction}), wanted at least 2")
+    for name, column in zip((series.name, *series.input_names), series.values.T, strict=True):
+        check_size(column, name)
     labels = series.labels()
     known = series.target[:train][~np.isnan(series.target[:train])]
     periods = (Period(f"{labels[train]} – {labels[-1]}", train, rows - 1),) if train < rows else ()
@@ -71,12 +73,14 @@ def run(job: Job, watch: Watch = lambda *_: False) -> Outcome:
     """Does the job; see `forecaster.fit` for `watch` and the errors."""
     series, settings = job.series, job.settings
     names = (series.name, *series.input_names)
+    # What the test rows and the dates to come can't be, too, is refused before anything is trained.
+    Scaler(settings.scale).check(series.target, series.name)
+    series.labels_after(settings.horizon)
     season = season_of(series.target[: job.train]) if job.season is None else job.season
     whole_number("season", season)
     if season >= job.train:
         raise OptionError(f"season: got {season}, wanted fewer rows than the {job.train} to train on")
     whole_number("repeat", job.repeat, 0)
-    Scaler(settings.scale).check(series.target, series.name)  # the test rows too, before anything is trained
     begin = time.perf_counter()
     fitted, learned = forecaster.fit(series.values[: job.train], names, settings, watch)
     seconds = time.perf_counter() - begin

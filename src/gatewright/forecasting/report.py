@@ -14,6 +14,7 @@ from gatewright.forecasting.backtest import Score
 from gatewright.forecasting.forecaster import LEVEL
 from gatewright.forecasting.job import Outcome
 
+SMALL, LARGE = 1e-4, 1e9  # other numbers have an exponent in the table
 MOST_STEPS = 5  # steps ahead that the table shows
 
 Column = tuple[str, Callable[[Sequence[Score]], float], Callable[[Sequence[Array]], float]]
@@ -50,7 +51,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _root_mean(scores: Sequence[Score], h: int) -> float:
-    return math.sqrt(_mean([float(score.rmse[h]) ** 2 for score in scores]))
+    return math.sqrt(_mean([float(score.rmse[h] * score.rmse[h]) for score in scores]))
 
 
 def table(outcome: Outcome) -> str:
@@ -82,9 +83,11 @@ def _seed_lines(outcome: Outcome, shown: list[Column], best: list[float]) -> lis
 
 
 def _number(value: float, best: float) -> str:
-    """A number with as many decimals as the best one of its column needs for three digits or so."""
-    if math.isnan(value):
+    """A number with as many decimals as the best one of its column needs for three digits or so, short at any size."""
+    if not math.isfinite(value):
         return "–"
+    if 0 < best < SMALL or value >= LARGE:
+        return f"{value:.3g}"
     size = math.floor(math.log10(best)) if best > 0 else 0
     return f"{value:.{2 - size if size < -2 else min(3, max(0, 3 - size))}f}"
 

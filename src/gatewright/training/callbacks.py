@@ -17,7 +17,7 @@ import numpy as np
 
 from gatewright.checks import not_negative, true_or_false, whole_number
 from gatewright.errors import OptionError
-from gatewright.files import write_bytes
+from gatewright.files import checked_path, write_bytes
 from gatewright.parameters import Parameters
 from gatewright.training.schedules import monitored, rises
 
@@ -206,7 +206,7 @@ class CSVLogger(Callback):
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = checked_path(path)
 
     def on_epoch_end(self, info: Info) -> None:
         text = io.StringIO()
@@ -224,7 +224,7 @@ class JSONLogger(Callback):
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = checked_path(path)
 
     def on_epoch_end(self, info: Info) -> None:
         columns = {k: [v if math.isfinite(v) else None for v in values] for k, values in info.history.history.items()}

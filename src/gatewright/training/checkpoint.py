@@ -1,13 +1,16 @@
 """Checkpoints: everything that decides how training goes on, in one file that is never half written."""
 
+import functools
 import os
 import platform
 import re
+import tempfile
 import warnings
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -35,7 +38,8 @@ class Checkpoint:
     After each `every_epochs` epochs, also after each `every_updates` updates if given, and at the end. `resume=True` goes on
     from it, or begins where there is none yet; without `resume` a checkpoint that is already there is an OptionError, as
     an impossible value is. The folder is made where it is missing. A file that is not a checkpoint is a FormatError, one of
-    another training run an OptionError.
+    another training run an OptionError, one whose options differ included. There a function is its code, its defaults and the
+    values that it encloses (bytecode: another Python's is another function), and an object of your own is its repr.
     """
 
     folder: str | Path
@@ -56,10 +60,17 @@ class Checkpoint:
 
     def prepare(self, resume: bool) -> None:
         """Makes the folder and removes what killed writes left in it; raises OptionError rather than lose a checkpoint."""
-        if self.path.exists() and not resume:
-            raise OptionError(f"{self.path} is there already: resume=True goes on from it; or use another folder, or remove it")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        for left in self.path.parent.glob(f".{self.path.name}.*"):
+        folder = self.path.parent
+        try:
+            if self.path.exists() and not resume:
+                raise OptionError(
+                    f"{self.path} is there already: resume=True goes on from it; or use another folder, or remove it"
+                )
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:
+            raise OptionError(f"checkpoint: {folder} can't be written to: {error.strerror}") from None
+        for left in folder.glob(f".{self.path.name}.*"):
             left.unlink(missing_ok=True)
 
     def save(self, tensors: dict[str, Array], progress: dict[str, Any], setup: dict[str, str]) -> None:
@@ -118,16 +129,56 @@ def _blas() -> dict[str, str]:
 
 
 def told(value: Any) -> str:
-    """A value as a text that is the same in every process: no addresses."""
-    if isinstance(value, str) or hasattr(value, "__qualname__"):
-        return str(getattr(value, "__qualname__", value))
+    """A value as a text that is the same in every process, and another for another value.
+
+    Arrays are told by their checksum; functions by that of their code, defaults and enclosed values, not of the global names
+    that they use; objects of one's own by their repr where they have one.
+    """
+    return value if isinstance(value, str) else _described(value, ())
+
+
+def _described(value: Any, outer: tuple[Any, ...]) -> str:
+    """`value` as a text; `outer` are the functions that it is enclosed in."""
+    if isinstance(value, np.ndarray):
+        return _told_array(value)
+    if isinstance(value, type):
+        return value.__qualname__
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key!r}: {_described(item, outer)}' for key, item in value.items())}}}"
+    if isinstance(value, tuple | list):
+        return f"({', '.join(_described(item, outer) for item in value)})"
+    if isinstance(value, Set):  # their order is another one in each process
+        return f"{{{', '.join(sorted(_described(item, outer) for item in value))}}}"
+    if isinstance(value, functools.partial):
+        return f"partial{_described((value.func, value.args, value.keywords), outer)}"
+    if is_dataclass(value):
+        options = (f"{f.name}={_described(getattr(value, f.name), outer)}" for f in fields(value))
+        return f"{type(value).__qualname__}({', '.join(options)})"
+    if hasattr(value, "__code__"):
+        return _told_function(value, outer)
+    if repr(value) == object.__repr__(value):
+        return type(value).__qualname__
     return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
+
+
+def _told_function(function: Any, outer: tuple[Any, ...]) -> str:
+    name = str(function.__qualname__)
+    if function in outer:  # it calls itself
+        return name
+    enclosed = [cell.cell_contents for cell in function.__closure__ or ()]
+    parts = (_told_code(function.__code__), function.__defaults__, function.__kwdefaults__, enclosed)
+    return f"{name} (checksum {zlib.crc32(_described(parts, (*outer, function)).encode()):08x})"
+
+
+def _told_code(code: CodeType) -> tuple[Any, ...]:
+    constants = [_told_code(each) if isinstance(each, CodeType) else each for each in code.co_consts]
+    return code.co_code, code.co_names, constants
 
 
 def setup(layer: Layer, params: Parameters, data: tuple[Data, Data | None]) -> dict[str, str]:
     """What a training is of: the network, its parameters, the data and the validation data, as texts."""
     frozen = [name for name, free in params.trainable.items() if not free]
-    said = {"network": told(layer), "dtype": params.dtype.name, "the frozen parameters": ", ".join(frozen) or "none"}
+    said = {"network": repr(layer), "dtype": params.dtype.name, "the frozen parameters": ", ".join(frozen) or "none"}
     for prefix, given in zip(("", "validation "), data, strict=True):
         x, y, steps, weight = given or (None, None, None, None)
         arrays = {"x": x, "y": y, "sample_weight": weight, **(steps or Steps())._asdict()}

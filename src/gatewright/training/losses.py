@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 
 from gatewright.activations import Activation
-from gatewright.arrays import Array, rows
+from gatewright.arrays import Array, numbers, rows
 from gatewright.checks import fraction, is_number, positive
 from gatewright.errors import OptionError, ShapeError, one_of
 
@@ -125,7 +125,7 @@ class Quantile(Loss):
     def target_shape(self, shape: Shape) -> Shape:
         count = len(self._levels())
         if shape[-1] % count:
-            raise ShapeError(f"quantile: the output has {shape[-1]} columns; wanted a multiple of the {count} quantiles")
+            raise ShapeError(f"quantile: output columns: got {shape[-1]}, wanted a multiple of the {count} quantiles")
         return (*shape[:-1], shape[-1] // count)
 
 
@@ -187,8 +187,8 @@ class BinaryCrossEntropy(Loss):
 class GaussianNLL(Loss):
     """½ (s + (y - m)² exp(-s)) of targets y `(..., N)` and an output `(..., 2N)`: N means m, then N log-variances s.
 
-    The negative log-likelihood of Nix & Weigend (1994), without its constant ½ log 2π; in nats. No option, and no error but
-    that of an output with an odd number of columns (ShapeError).
+    The negative log-likelihood of Nix & Weigend (1994), without its constant ½ log 2π; in nats. Raises ShapeError
+    for an output with an odd number of columns.
     """
 
     def __call__(self, pred: Array, target: Array) -> tuple[Array, Array]:
@@ -200,7 +200,7 @@ class GaussianNLL(Loss):
 
     def target_shape(self, shape: Shape) -> Shape:
         if shape[-1] % 2:
-            raise ShapeError(f"gaussian_nll: the output has {shape[-1]} columns; wanted the means, then as many log-variances")
+            raise ShapeError(f"gaussian_nll: output columns: got {shape[-1]}, wanted the means, then as many log-variances")
         return (*shape[:-1], shape[-1] // 2)
 
 
@@ -229,7 +229,7 @@ class Own(Loss):
         result: Any = self.function(pred.copy(), np.array(target))
         if not isinstance(result, tuple) or len(result) != 2:
             raise ShapeError(f"loss {self}: got {type(result).__name__}, wanted (values, gradient with respect to pred)")
-        values, dpred = np.asarray(result[0]), np.asarray(result[1])
+        values, dpred = (numbers(part, f"loss {self}") for part in result)
         lead = pred.shape[:-1]
         if dpred.shape != pred.shape or values.shape[: len(lead)] != lead or values.ndim > pred.ndim:
             got = f"values {values.shape} and gradient {dpred.shape}"

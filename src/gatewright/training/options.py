@@ -84,5 +84,6 @@ class FitOptions:
         """The options that decide what comes out, as texts. A resumed training may have more epochs."""
         silent = ("epochs", "validation", "callbacks", "checkpoint", "resume", "verbose", "rng")
         said = {f.name: told(getattr(self, f.name)) for f in fields(self) if f.name not in silent}
-        kinds = [type(c).__qualname__ if isinstance(c, Callback) else told(c) for c in self.callbacks]
-        return said | {"callbacks": ", ".join(kinds), "rng": type(self.rng.bit_generator).__name__}
+        # A function among the callbacks only watches, and what it has gathered is another thing each time.
+        watching = [told(c) if isinstance(c, Callback) else getattr(c, "__qualname__", "function") for c in self.callbacks]
+        return said | {"callbacks": ", ".join(watching), "rng": type(self.rng.bit_generator).__name__}

@@ -214,9 +214,9 @@ class _Training:
         if self.schedule is None:
             return base
         rate = self.schedule(base, Clock(self.memory.count, self.at.epoch, self.history.history))
-        if not is_number(rate):
-            name = checkpoint.told(self.schedule)
-            raise OptionError(f"the schedule {name}: got {rate!r}, wanted a number, the learning rate")
+        if not is_number(rate) or rate < 0:
+            name = getattr(self.schedule, "__qualname__", self.schedule)
+            raise OptionError(f"the schedule {name}: got {rate!r}, wanted a number from 0 up, the learning rate")
         return float(rate)
 
     def _step(self, gradient: Array) -> None:

@@ -1,5 +1,6 @@
 """forecast.png: the history, the forecasts with their intervals, the baselines, and the scores."""
 
+from datetime import datetime
 from typing import Any
 
 import matplotlib.dates
@@ -59,6 +60,8 @@ def _time_axis(axes: Axes, outcome: Outcome) -> None:
         axes.xaxis.set_major_formatter("{x:.0f}")
         axes.set_xlabel("" if calendar else "row")
     else:
+        # The margins may lie where there are no dates.
+        axes.set_xlim(*np.clip(axes.get_xlim(), *_dates.date2num([datetime.min, datetime.max])))
         locator = _dates.AutoDateLocator(minticks=4, maxticks=10)
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(_dates.ConciseDateFormatter(locator))
