@@ -264,6 +264,15 @@ def test_a_safetensors_file_of_somebody_else_is_refused(tmp_path, metadata):
         gw.load(path)
 
 
+def test_a_forecaster_is_refused_as_a_model_by_name(tmp_path):
+    path = tmp_path / "m.safetensors"
+    model = random_model(SMALL)
+    tensors = {f"member0.{name}": array for name, array in model.parameters.items()}
+    files.save(path, tensors, {**model.describe(), "kind": "forecaster"})
+    with refused(FormatError, str(path), "a forecaster", "gatewright predict"):
+        gw.load(path)
+
+
 @pytest.mark.parametrize("dtype", ["BF16", "F8_E4M3", "F4"])
 def test_dtypes_that_numpy_does_not_know_are_refused(tmp_path, dtype):
     count = {"BF16": 2, "F8_E4M3": 4, "F4": 8}[dtype]

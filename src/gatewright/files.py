@@ -104,6 +104,8 @@ def _parse(path: Path, text: str | None) -> dict[str, Any]:
 
 def read_model(description: dict[str, Any], tensors: dict[str, Array], path: Any) -> tuple[Layer, Parameters]:
     """The layer and the parameters that a Model's `describe` told of."""
+    if description.get("kind") == "forecaster":
+        raise FormatError(f"{path}: a forecaster, which is more than a model: `gatewright predict` takes it, with a CSV file")
     layer = read_layer(description, tensors, path)
     network = layer if isinstance(layer, Sequential) else Sequential(layer)
     dtype, frozen = description.get("dtype"), description.get("frozen")

@@ -158,11 +158,11 @@ def _read(tensors: dict[str, Array], described: dict[str, Any], path: Any) -> Se
     sizes = (len(scalers), trending.shape, gaps.shape, units.shape, spread.shape)
     if sizes != (len(names), (len(names),), (len(names),), (outputs,), (2, settings.horizon)):
         raise FormatError(f"{path}: the description of the forecaster contradicts itself")
-    members = []
+    members, network = [], {key: value for key, value in described.items() if key != "kind"}
     for k in range(described["members"]):
         prefix = f"member{k}."
         own = {name.removeprefix(prefix): array for name, array in tensors.items() if name.startswith(prefix)}
-        members.append(model.build(own, described, path))
+        members.append(model.build(own, network, path))
     given, wanted = (1, settings.window, 2 * len(names)), (1, settings.window, outputs)
     if not members or any(member.network.shape_out(given) != wanted for member in members):
         raise FormatError(f"{path}: its networks don't fit its columns and horizon")
