@@ -157,3 +157,12 @@ def test_nothing_is_fused_or_reordered_behind_our_back():
         assert "fmul" in words
         assert not words & {"fast", "nnan", "ninf", "nsz", "arcp", "contract", "afn", "reassoc", "fmuladd"}
         assert "fmuladd" not in text
+
+
+def test_an_llvmlite_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    target.problem.cache_clear()
+    monkeypatch.delattr(target.llvm, "create_pass_builder")
+    try:
+        assert "too old" in str(target.problem())
+    finally:
+        target.problem.cache_clear()

@@ -27,6 +27,8 @@ TARGETS = {  # by what the host has; fewer lanes run on a wider machine too, to 
 @functools.cache
 def problem() -> str | None:
     """Why this machine can't run kernels, or None."""
+    if not hasattr(llvm, "create_pass_builder"):
+        return "this llvmlite is too old: pip install 'gatewright[fast]' brings 0.44 or newer"
     kind = platform.machine().lower()
     if kind in ("x86_64", "amd64"):
         return None if _features().get("fma") else "this processor has no fused multiply-add (FMA)"
