@@ -93,8 +93,13 @@ def test_columns_are_aligned():
     assert len({line.index("(B, T") for line in lines if "(B, T" in line}) == 1
 
 
-@pytest.mark.parametrize(("kernel", "reason"), [("auto", "this version has no compiled kernels"), ("numpy", "asked for")])
-def test_kernels_tells_every_layers_path_and_why(kernel, reason):
+@pytest.mark.parametrize(("kernel", "dtype", "path", "reason"), [
+    ("auto", "float32", "compiled", "inference is compiled, training runs on NumPy"),
+    ("compiled", "float32", "compiled", "inference is compiled, training runs on NumPy"),
+    ("auto", "float64", "numpy", "float64: float32 is compiled"),
+    ("numpy", "float32", "numpy", "asked for"),
+])  # fmt: skip
+def test_kernels_tells_every_layers_path_and_why(kernel, dtype, path, reason):
     """Those inside others too, under the names of their parameters."""
     net = gw.Sequential(
         gw.GRU(3, 4, num_layers=2, bidirectional=True),
@@ -102,16 +107,14 @@ def test_kernels_tells_every_layers_path_and_why(kernel, reason):
         gw.Residual(gw.Sequential(gw.Dropout(0.1), gw.LSTM(4, 4))),
         gw.Parallel([gw.Bidirectional(gw.RNN(4, 2)), gw.Shared(gw.Residual(gw.GRU(4, 4)), "cell")]),
     )
-    model = gw.Model(net, kernel=kernel)
+    model = gw.Model(net, kernel=kernel, dtype=dtype)
     rows = model.kernels()
     assert [(row.name, row.layer) for row in rows] == [
         ("0", "GRU"), ("1", "Dense"), ("2.0", "Dropout"), ("2.1", "LSTM"),
         ("3.0.forward", "RNN"), ("3.0.backward", "RNN"), ("shared.cell", "GRU"),
     ]  # fmt: skip
-    assert {row.path for row in rows} == {"numpy"}
-    recurrent = ("RNN", "LSTM", "GRU")
-    assert {row.reason for row in rows if row.layer in recurrent} == {reason}
-    assert {row.reason for row in rows if row.layer not in recurrent} == {"this layer has no other path"}
+    assert {(row.path, row.reason) for row in rows if row.layer != "Dropout"} == {(path, reason)}
+    assert {(row.path, row.reason) for row in rows if row.layer == "Dropout"} == {("numpy", "copies numbers, bit for bit")}
     for row in rows:  # a name is the prefix of that layer's parameters
         assert row.layer == "Dropout" or model.parameters.matching(row.name)
 

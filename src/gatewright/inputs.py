@@ -8,6 +8,7 @@ from gatewright import layers, steps
 from gatewright.arrays import Array, numbers
 from gatewright.errors import DataError, OptionError, ShapeError
 from gatewright.layers import Layer, Recurrent, Sequential
+from gatewright.state import tree_map
 from gatewright.steps import Steps
 
 
@@ -68,6 +69,11 @@ def values(layer: Layer, x: Array, live: Steps | None, dtype: Any) -> Array:
         place = f"row {where[0]}" + (f", step {where[1]}" if timed else "")
         raise DataError(f"x: got {x[tuple(where)]} in {place}; wanted {wanted}")
     return ours
+
+
+def own(y: Any, batch: Batch) -> Any:
+    """An output that is the caller's alone: a copy where it may be a part of the input or stands in another order."""
+    return tree_map(lambda a: a if a.flags.c_contiguous and not np.may_share_memory(a, batch.x) else np.array(a), y)
 
 
 def as_given(y: Any, batch: Batch) -> Any:

@@ -9,7 +9,7 @@ from gatewright import checking, checks, files, inputs, layers, state, tables
 from gatewright.arrays import Array, float_dtype, numbers
 from gatewright.errors import OptionError, ShapeError
 from gatewright.inputs import Batch
-from gatewright.layers import Layer, Recurrent, Sequential, dispatch
+from gatewright.layers import Layer, Recurrent, Sequential
 from gatewright.parameters import Parameters, Scope
 from gatewright.state import tree_map
 from gatewright.steps import Steps, padded
@@ -26,7 +26,8 @@ class Model:
     """A network that can be trained, run, checked and saved: a layer and its parameters.
 
     layer: any layer; `gw.Sequential(...)` for several. seed: of the initial weights, of shuffling and of dropout (None: from
-    the system). dtype: "float32" or "float64". kernel: "auto", "numpy" or "compiled". threads: how many threads the linear
+    the system). dtype: "float32" or "float64". kernel: "auto" (compiled where it can be: see `kernels()`), "numpy", or
+    "compiled" (refused where it can't be; training runs on NumPy always). threads: how many threads the linear
     algebra may use (None: as the environment says; a number needs threadpoolctl). parameters: use these instead of new ones.
 
     Inputs are `(B, T, F)`, or `(B, T)` whole numbers where the network begins with an Embedding; a list of `(T_i, F)` gives
@@ -46,13 +47,15 @@ class Model:
     ) -> None:
         if not isinstance(layer, Layer):
             raise OptionError(f"Model: got {layer!r}, wanted a layer such as gw.LSTM(1, 32) or gw.Sequential(…)")
-        dispatch.check(kernel)
         if seed is not None:
             checks.whole_number("seed", seed, 0)
         self._layer = layer
         # Names in files begin with an index, so that a layer alone is kept as a Sequential of one.
         self._network = layer if isinstance(layer, Sequential) else Sequential(layer)
         self._dtype, self._kernel, self._threads = float_dtype(dtype), kernel, Threads(threads)
+        for part in layers.leaves(layer):
+            if not part.children:
+                part.choice(self._dtype, kernel)
         self._rng = np.random.default_rng(seed)
         if parameters is not None and not isinstance(parameters, Parameters):
             raise OptionError(f"parameters: got {type(parameters).__name__}, wanted gw.Parameters")
@@ -96,7 +99,7 @@ class Model:
         for start in range(0, max(len(batch.x), 1), size):
             rows = slice(start, start + size)
             parts.append(self._forward(batch.x[rows], batch.steps and batch.steps.rows(rows), None)[0])
-        y = tree_map(lambda *arrays: np.concatenate(arrays), *parts)
+        y = inputs.own(parts[0], batch) if len(parts) == 1 else tree_map(lambda *arrays: np.concatenate(arrays), *parts)
         return inputs.as_given(y, batch)
 
     __call__ = predict
@@ -110,7 +113,7 @@ class Model:
         """
         batch = self._batch(x, Steps(lengths, mask, starts))
         y, after = self._forward(batch.x, batch.steps, self._checked_state(state, len(batch.x)))
-        return inputs.as_given(tree_map(np.array, y), batch), tree_map(np.array, after)
+        return inputs.as_given(inputs.own(y, batch), batch), tree_map(np.array, after)
 
     def stream(self, batch_size: int = 1) -> Stream:
         """A Stream: one step or chunk in, one out, the state kept."""
@@ -291,7 +294,7 @@ class Model:
 
     def kernels(self) -> list[tables.KernelRow]:
         """Which code every layer runs on, and why."""
-        return tables.kernels(self._network, self._kernel)
+        return tables.kernels(self._network, self._dtype, self._kernel)
 
     def save(self, path: Any) -> None:
         """Writes the model as safetensors, the architecture as JSON in its metadata: to a temporary name, then renamed."""

@@ -1,7 +1,7 @@
 """Parameters: one flat vector with named views. Gradients are the same class, so an optimizer works on one vector."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from typing import Any
@@ -14,16 +14,26 @@ from gatewright.errors import OptionError, ShapeError
 SHARED = "shared."  # names that begin so belong to the whole network and are stored once, whoever uses them
 
 
+class Edits:
+    """How often the numbers were edited, and whether they are being edited now; one for a whole network."""
+
+    __slots__ = ("count", "open")
+
+    def __init__(self) -> None:
+        self.count = self.open = 0
+
+
 class Scope:
     """The parameters of one layer inside a network: names without the layer's prefix, the arrays those of the whole.
 
     Shared parameters (`shared.NAME.…`) are seen under their full name from everywhere.
     """
 
-    __slots__ = ("_children", "_readers", "_writers")
+    __slots__ = ("_children", "_derived", "_edits", "_readers", "_writers")
 
-    def __init__(self, writers: Mapping[str, Array]) -> None:
-        self._writers = dict(writers)
+    def __init__(self, writers: Mapping[str, Array], edits: Edits) -> None:
+        self._writers, self._edits = dict(writers), edits
+        self._derived: dict[Any, tuple[int, Any]] = {}
         self._readers = {name: readonly(array) for name, array in writers.items()}
         self._children: dict[str, Scope] = {}
 
@@ -49,8 +59,21 @@ class Scope:
             start = len(prefix) + 1
             inside = {n[start:]: a for n, a in self._writers.items() if n.startswith(prefix + ".")}
             shared = {n: a for n, a in self._writers.items() if n.startswith(SHARED)}
-            self._children[prefix] = Scope({**inside, **shared})
+            self._children[prefix] = Scope({**inside, **shared}, self._edits)
         return self._children[prefix]
+
+    @property
+    def version(self) -> int:
+        """A number that every edit of the network's parameters raises."""
+        return self._edits.count
+
+    def derived(self, key: Any, make: Callable[[], Any]) -> Any:
+        """What `make` makes of these parameters, kept under `key` until they are edited."""
+        now = self._edits.count
+        kept = self._derived.get(key)
+        if kept is None or kept[0] != now or self._edits.open:
+            kept = self._derived[key] = now, make()
+        return kept[1]
 
     def add(self, name: str, value: Array) -> None:
         """Adds `value`, of the parameter's shape, into it. This is how a backward pass hands in a gradient."""
@@ -69,7 +92,7 @@ class Parameters(Scope):
     zero: `shapes` gives the shape of every name, in the order of the flat vector.
     """
 
-    __slots__ = ("_flat", "_trainable", "_version")
+    __slots__ = ("_flat", "_trainable")
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], dtype: Any = float, trainable: Mapping[str, bool] | None = None):
         self._flat = np.zeros(sum(math.prod(shape) for shape in shapes.values()), dtype)
@@ -78,9 +101,8 @@ class Parameters(Scope):
             stop = start + math.prod(shape)
             views[name] = self._flat[start:stop].reshape(shape)
             start = stop
-        super().__init__(views)
+        super().__init__(views, Edits())
         self._trainable = dict.fromkeys(shapes, True) | dict(trainable or {})
-        self._version = 0
 
     @classmethod
     def of(cls, arrays: Mapping[str, Array], frozen: Iterable[str] = (), dtype: Any = None) -> "Parameters":
@@ -102,11 +124,6 @@ class Parameters(Scope):
         return dtype
 
     @property
-    def version(self) -> int:
-        """A number that every edit raises."""
-        return self._version
-
-    @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of every parameter, by name, in the order of the flat vector."""
         return {name: array.shape for name, array in self.items()}
@@ -120,11 +137,13 @@ class Parameters(Scope):
     def edit(self) -> Iterator[Array]:
         """The flat vector `(N,)`, writable inside the `with` block; raises the version."""
         flat = self._flat.view()
+        self._edits.open += 1
         try:
             yield flat
         finally:
             flat.flags.writeable = False
-            self._version += 1
+            self._edits.open -= 1
+            self._edits.count += 1
 
     def assign(self, arrays: Mapping[str, Array]) -> None:
         """Writes arrays over the parameters of those names. Raises OptionError or ShapeError before anything is written."""

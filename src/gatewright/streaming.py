@@ -1,6 +1,6 @@
 """Stream: a network and its state, fed a step or a chunk at a time."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -9,9 +9,20 @@ from gatewright.arrays import Array, numbers
 from gatewright.checks import whole_number
 from gatewright.errors import DataError, OptionError, ShapeError
 from gatewright.layers import Layer
+from gatewright.layers.base import Step
 from gatewright.parameters import Scope
 from gatewright.state import checked, tree_map
 from gatewright.threads import Threads
+
+
+class Fast(NamedTuple):
+    """A prepared step and what it reads."""
+
+    x: Array  # (B, F)
+    zeros: Array  # (B, F)
+    shape: tuple[int, ...]  # that x may have too: (F,) where B is 1
+    step: Step
+    row: Array  # (O,) the first of y
 
 
 class Stream:
@@ -38,6 +49,8 @@ class Stream:
         self._threads = threads or Threads(None)
         self._dtype = np.dtype(dtype)
         self._x_rank = 1 if layer.takes_indices else 2  # of one step
+        self._fast: Fast | None = None
+        self._fast_version = -1  # of the parameters for which `_fast` was prepared
         self._state = self._beginning()
 
     def _beginning(self) -> Any:
@@ -54,23 +67,34 @@ class Stream:
     @state.setter
     def state(self, state: Any) -> None:
         new = checked(state, self._layer.state_shape(self._batch), self._dtype)
-        self._state = self._beginning() if new is None else tree_map(np.array, new)
+        self._set(self._beginning() if new is None else tree_map(np.array, new))
+
+    def _set(self, state: Any) -> None:
+        """Takes over a state, which nobody else may hold; what was prepared for the old one's arrays is prepared anew."""
+        self._state, self._fast_version = state, -1
 
     def reset(self, rows: Any = None) -> None:
         """Begins anew: all rows, or those that an index, a list of indices or a bool array (B,) picks."""
         fresh = self._beginning()
         if rows is None:
-            self._state = fresh
+            self._set(fresh)
             return
         chosen = np.zeros(self._batch, bool)
         try:
             chosen[rows] = True
         except (IndexError, ValueError):
             raise DataError(f"rows: got {rows!r}, wanted indices of the {self._batch} rows of this stream") from None
-        self._state = tree_map(lambda old, new: np.where(chosen[:, None], new, old), self._state, fresh)
+        self._set(tree_map(lambda old, new: np.where(chosen[:, None], new, old), self._state, fresh))
 
     def step(self, x: Any) -> Any:
         """One step: x (B, F) -> (B, O), or (F,) -> (O,) where batch_size is 1; with an Embedding indices, (B,) or one."""
+        fast = self._fast if self._fast_version == self._params.version else self._prepared()
+        if fast is not None and type(x) is np.ndarray and x.dtype == fast.x.dtype and x.shape in (fast.x.shape, fast.shape):
+            fast.x[...] = x
+            if np.vdot(fast.x, fast.zeros) == 0:  # NaN where one is not finite, which is refused below
+                for run in fast.step.runs:
+                    run()
+                return (fast.step.y if x.ndim == 2 else fast.row).copy()
         x = numbers(x, "x")
         alone = self._batch == 1 and x.ndim == self._x_rank - 1
         rows, features = x[None] if alone else x, self._layer.features_in
@@ -92,7 +116,21 @@ class Stream:
         x = inputs.values(self._layer, x, None, self._dtype)
         with self._threads.limit():
             y, self._state, _ = self._layer.forward(self._params, x, self._state, kernel=self._kernel)
+        if self._fast is not None:
+            self._fast_version = -1  # it reads the old state's arrays
         return y
+
+    def _prepared(self) -> "Fast | None":
+        """A compiled step for the parameters and the state as they are now, or None."""
+        self._fast, self._fast_version = None, self._params.version
+        if not self._layer.takes_indices:
+            x = np.zeros((self._batch, self._layer.features_in or 1), self._dtype)
+            step = self._layer.prepare(self._params, x, self._state, self._kernel)
+            if step is not None:
+                self._state = step.state
+                shape = x.shape[1:] if self._batch == 1 else x.shape
+                self._fast = Fast(x, np.zeros_like(x), shape, step, step.y[0])
+        return self._fast
 
     def __repr__(self) -> str:
         return f"Stream({self._layer!r}, batch_size={self._batch})"

@@ -1,8 +1,8 @@
 """What a network is, as tables: its layers and sizes, and the code that they run on."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from gatewright.layers import Layer, Recurrent, Sequential, dispatch
+from gatewright.layers import Layer, Sequential
 from gatewright.layers.base import Shape, in_scope
 from gatewright.parameters import Parameters
 
@@ -16,16 +16,14 @@ class KernelRow(NamedTuple):
     reason: str
 
 
-def kernels(network: Sequential, kernel: str) -> list[KernelRow]:
+def kernels(network: Sequential, dtype: Any, kernel: str) -> list[KernelRow]:
     """The path of every layer, those inside others too."""
     rows: list[KernelRow] = []
 
     def visit(name: str, layer: Layer) -> None:
-        if isinstance(layer, Recurrent):
-            _, path, reason = dispatch.choose(layer.cell, kernel)
-            rows.append(KernelRow(name, type(layer).__name__, path, reason))
-        elif not layer.children:
-            rows.append(KernelRow(name, type(layer).__name__, "numpy", "this layer has no other path"))
+        if not layer.children:
+            choice = layer.choice(dtype, kernel)
+            rows.append(KernelRow(name, type(layer).__name__, choice.path, choice.reason))
         for key, child in layer.children.items():
             visit(in_scope(name, key), child)
 

@@ -3,20 +3,30 @@
 import dataclasses
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
 from gatewright.arrays import Array
 from gatewright.errors import OptionError, ShapeError
+from gatewright.layers import dispatch
+from gatewright.layers.dispatch import Choice
 from gatewright.parameters import SHARED, Parameters, Scope
-from gatewright.steps import Steps
+from gatewright.steps import Steps, live_or_none
 
 Shape: TypeAlias = tuple[int, ...]
 Result: TypeAlias = tuple[Any, Any, Any]  # output, state, cache
 Rng: TypeAlias = np.random.Generator | None
 Self = TypeVar("Self", bound="Layer")
+
+
+class Step(NamedTuple):
+    """One step of a network, prepared: running it reads x and the state, writes y and the state, and allocates nothing."""
+
+    runs: tuple[Callable[[], None], ...]  # one after the other
+    y: Array  # (B, O)
+    state: Any = None  # its arrays are read and written
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -51,6 +61,10 @@ class Layer(ABC):
         cache: what `forward` gave; dy: of the shape of y; dx: of the shape of x; dstate, in and out: in the form of the state.
         """
 
+    def prepare(self, params: Scope, x: Array, state: Any, kernel: str) -> Step | None:
+        """A compiled step that reads x (B, F) and begins with a copy of `state`; None where a layer has no compiled code."""
+        return None
+
     def shapes(self) -> dict[str, Shape]:
         """The shape of every parameter, by name, in the order of `init`."""
         found: dict[str, Shape] = {}
@@ -75,6 +89,13 @@ class Layer(ABC):
     def steps_out(self, x: Array, steps: Steps | None) -> Steps | None:
         """The live steps that the next layer sees."""
         return steps
+
+    def choice(self, dtype: Any, kernel: str, training: bool = False) -> Choice:
+        """Which code `kernel` ("auto", "numpy" or "compiled") means for this layer in `dtype`, and why.
+
+        Raises OptionError for "compiled" where that can't be.
+        """
+        return dispatch.choose(dispatch.Ask(dtype, kernel, training, "no kernel is written for this layer"), "")
 
     @property
     def children(self) -> Mapping[str, "Layer"]:
@@ -157,6 +178,11 @@ def init_children(layer: Layer, rng: np.random.Generator, trainable: bool) -> Pa
             arrays.setdefault(in_scope(prefix, name), array)
             frozen |= set() if trainable and new.trainable[name] else {in_scope(prefix, name)}
     return Parameters.of(arrays, frozen, float)
+
+
+def live_steps(x: Array, steps: Steps | None) -> Array | None:
+    """(B, T) bool: the live steps of x (B, T, …), or None where all of them are."""
+    return None if steps is None else live_or_none(steps, *x.shape[:2])
 
 
 def dropout_mask(x: Array, rate: float, rng: Rng) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 from gatewright import checks
 from gatewright.arrays import Array
 from gatewright.errors import OptionError, ShapeError
-from gatewright.layers.base import Layer, Result, Rng, Shape, init_children, zero_dead
+from gatewright.layers.base import Layer, Result, Rng, Shape, Step, init_children, zero_dead
 from gatewright.parameters import SHARED, Parameters, Scope
 from gatewright.steps import Steps, live_or_none
 
@@ -122,6 +122,15 @@ class Sequential(Layer):
             states.append(after)
             caches.append(cache)
         return x, tuple(states), tuple(caches)
+
+    def prepare(self, params: Scope, x: Array, state: Any, kernel: str) -> Step | None:
+        parts: list[Step] = []
+        for index, layer in enumerate(self.layers):
+            part = layer.prepare(params.scope(str(index)), parts[-1].y if parts else x, state[index], kernel)
+            if part is None:
+                return None
+            parts.append(part)
+        return Step(tuple(run for part in parts for run in part.runs), parts[-1].y, tuple(part.state for part in parts))
 
     def backward(self, params: Scope, grads: Scope, cache: Any, dy: Any, dstate: Any = None) -> tuple[Array, Any]:
         """dx and the gradients of the initial states."""

@@ -1,7 +1,10 @@
-"""The one look-up by which layers reach kernels: which implementation of a cell runs, and why."""
+"""The one look-up by which layers reach kernels: which code runs, and why."""
 
-from types import ModuleType
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from gatewright.errors import OptionError, one_of
 
@@ -9,22 +12,51 @@ KERNELS = ("auto", "numpy", "compiled")
 
 
 class Choice(NamedTuple):
-    """The module that offers a cell's `forward` and `backward`, the name of the path, and the reason."""
+    """The name of the path, the reason, and what gives the kernel where there is one (compiled at its first use)."""
 
-    module: ModuleType
     path: str
     reason: str
+    load: Callable[[], Any] | None = None
 
 
-def check(kernel: str) -> None:
-    """Raises OptionError unless `kernel` names code that this version has."""
+class Ask(NamedTuple):
+    """What is asked for, and what the layer knows to stand against compiled code."""
+
+    dtype: Any
+    kernel: str
+    training: bool = False
+    problem: str | None = None
+
+
+@cache
+def choose(ask: Ask, kind: str, *details: Any) -> Choice:
+    """The code for a layer of `kind` with these details, as kernels.problem takes them.
+
+    Raises OptionError for an unknown kernel, and for "compiled" where that can't be.
+    """
+    if ask.kernel not in KERNELS:
+        raise one_of("kernel", ask.kernel, KERNELS)
+    if ask.kernel == "numpy":
+        return Choice("numpy", "asked for")
+    why = "training runs on NumPy" if ask.training else ask.problem
+    if why is None and ask.dtype != np.float32:
+        why = f"{ask.dtype}: float32 is compiled"
+    if why is None:
+        try:
+            from gatewright import kernels
+
+            why = kernels.problem(kind, *details)
+        except ImportError:  # the folder may be deleted
+            why = "this installation has no kernels"
+    if why is None:
+        return Choice("compiled", "inference is compiled, training runs on NumPy", partial(kernels.load, kind, *details))
+    if ask.kernel == "compiled" and not ask.training:
+        raise OptionError(f"kernel='compiled' is not possible: {why}; use kernel='auto' or 'numpy'")
+    return Choice("numpy", why)
+
+
+def copies(layer: Any, dtype: Any, kernel: str, training: bool = False) -> Choice:
+    """`choice` of a layer that computes nothing in inference, so that its bits are the same everywhere."""
     if kernel not in KERNELS:
         raise one_of("kernel", kernel, KERNELS)
-    if kernel == "compiled":
-        raise OptionError("kernel='compiled': this version has no compiled kernels; use kernel='auto' or 'numpy'")
-
-
-def choose(cell: ModuleType, kernel: str) -> Choice:
-    """The implementation of `cell` that `kernel` ("auto", "numpy" or "compiled") asks for."""
-    check(kernel)
-    return Choice(cell, "numpy", "asked for" if kernel == "numpy" else "this version has no compiled kernels")
+    return Choice("numpy", "copies numbers, bit for bit")

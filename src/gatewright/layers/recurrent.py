@@ -3,6 +3,7 @@
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
+from functools import cached_property, partial
 from types import ModuleType
 from typing import Any, ClassVar, NamedTuple
 
@@ -13,8 +14,10 @@ from gatewright.activations import Activation
 from gatewright.arrays import Array
 from gatewright.errors import OptionError, one_of
 from gatewright.layers import base, dispatch, scan
-from gatewright.layers.base import Layer, Result, Rng, Shape
+from gatewright.layers.base import Layer, Result, Rng, Shape, Step
+from gatewright.layers.dispatch import Ask, Choice
 from gatewright.parameters import Parameters, Scope
+from gatewright.state import tree_map
 from gatewright.steps import Packing, Plan, Steps, in_order, live_or_none, packing
 
 INITS = ("keras", "pytorch", "chrono")
@@ -27,7 +30,7 @@ class Cache(NamedTuple):
     packing: Packing
     out: Packing  # how the output is unpacked: `packing`, or the order of processing
     time: int
-    scans: tuple[scan.Scan, ...]  # one a layer and direction, in the state's order
+    scans: tuple[scan.Scan | scan.Replay, ...]  # one a layer and direction, in the state's order
     dropped: tuple[Array | None, ...]  # one a layer: what its input was multiplied by, (depth, S, F)
     latest: Array | None  # (B, T) the step whose output each step shows, where masked_output="repeat" has some to repeat
     stateless: bool  # no state was given: the learned one, if any, served
@@ -96,12 +99,12 @@ class Recurrent(Layer):
         given = {name: getattr(self, name) for name in initializers.DEFAULTS}
         self._store(initializers.resolve(self.initialization, self.bias, given))
 
-    @property
+    @cached_property
     def directions(self) -> tuple[str, ...]:
         """The scopes of the directions within a layer."""
         return ("forward", "backward") if self.bidirectional else ("",)
 
-    @property
+    @cached_property
     def prefixes(self) -> list[str]:
         """The scope of every layer and direction, in the state's order; an unneeded part is left out."""
         layers = [f"layer{k}" for k in range(self.num_layers)] if self.num_layers > 1 else [""]
@@ -211,7 +214,7 @@ class Recurrent(Layer):
         steps: Steps | None = None, training: bool = False, rng: Rng = None, kernel: str = "auto",
     ) -> Result:  # fmt: skip
         """y, the final state and the cache, for x (B, T, F) and a state of (num_layers * directions, B, H) arrays."""
-        cell = dispatch.choose(self.cell, kernel).module
+        cell, run = self.cell, self.choice(self._dtype(params, x, state), kernel, training)
         packed, out = self._packings(x, steps)
         ways = len(self.directions)
         line = packed.pack(x)
@@ -223,16 +226,50 @@ class Recurrent(Layer):
             dropped.append(keep)
             for d in range(ways):
                 first = self._initial(params, k * ways + d, state, x.shape[0], packed)
-                run = self._weights(self._scope(params, k * ways + d)), self.options
-                seq, end, kept = scan.forward(cell, *run, packed.flip(line) if d else line, first, packed)
-                sequences.append(cell.State(*map(packed.flip, seq)) if d else seq)
+                seq, end, kept = self._scan(
+                    run, self._scope(params, k * ways + d), packed.flip(line) if d else line, first, packed
+                )
+                sequences.append(tree_map(packed.flip, seq) if d else seq)
                 finals.append(cell.State(*map(packed.leave, end)))
                 scans.append(kept)
             line = np.concatenate([seq.h for seq in sequences[-ways:]], axis=-1) if ways > 1 else sequences[-1].h
-        final = cell.State(*(np.stack(arrays) for arrays in zip(*finals, strict=True)))
+        final = cell.State(*map(np.stack, zip(*finals, strict=True)))
         latest = _latest(self.steps_out(x, steps), *x.shape[:2]) if self.masked_output == "repeat" else None
         cache = Cache(packed, out, x.shape[1], tuple(scans), tuple(dropped), latest, state is None)
         return self._output(cache, sequences, finals, line), final, cache
+
+    def _scan(self, run: Choice, scope: Scope, x: Array, state: Any, packed: Packing) -> tuple[Any, Any, Any]:
+        """One layer and direction over packed steps: the states, the final one, and what the backward pass needs."""
+        if run.load is None:
+            return scan.forward(self.cell, self._weights(scope), self.options, x, state, packed)
+        kernel = run.load()
+        h, final = kernel.infer(self._packed(kernel, scope), x, state, packed.rectangles())
+        return type(state)(h, *(None for _ in state[1:])), final, scan.Replay(x.shape, x, state)
+
+    def prepare(self, params: Scope, x: Array, state: Any, kernel: str) -> Step | None:
+        run = self.choice(self._dtype(params, x, state), kernel)
+        if run.load is None or self.chunk_problem or not self.return_sequences:
+            return None
+        if state is None:
+            state = self.forward(params, x[:, None][:, :0])[1]  # what no steps leave: the learned one, or zero
+        compiled, state, runs = run.load(), tree_map(partial(np.array, order="C"), state), []
+        for k in range(self.num_layers):
+            scope, now = self._scope(params, k), self.cell.State(*(array[k] for array in state))
+            y = np.empty((len(x), self.hidden_size), x.dtype)
+            runs.append(compiled.prepare(self._packed(compiled, scope), x[None], y[None], now, now).run)
+            x = y
+        return Step(tuple(runs), x, state)
+
+    def _packed(self, kernel: Any, scope: Scope) -> Any:
+        return scope.derived(kernel, lambda: kernel.pack(self._weights(scope)))
+
+    def choice(self, dtype: Any, kernel: str, training: bool = False) -> Choice:
+        problem = "return_state_sequence=True runs on NumPy" if self.return_state_sequence else None
+        return dispatch.choose(Ask(dtype, kernel, training, problem), self.cell.__name__.rpartition(".")[2], self.options)
+
+    def _dtype(self, params: Scope, x: Array, state: Any) -> Any:
+        """In which to compute."""
+        return np.result_type(self._scope(params, 0)["U"], x, *(() if state is None else state))
 
     def _output(self, cache: Cache, sequences: list[Any], finals: list[Any], top: Array) -> Any:
         """The output: every step, every state of every step, or the last step alone."""
@@ -300,7 +337,7 @@ class Recurrent(Layer):
         arrays = []
         for k, name in enumerate(self.cell.State._fields):
             fresh = scope[f"{name}0"] if self.learn_initial_state else np.zeros(self.hidden_size, scope["U"].dtype)
-            given = np.broadcast_to(fresh, (batch, self.hidden_size)) if state is None else state[k][index]
+            given = state[k][index] if state is not None else np.zeros((batch, self.hidden_size), fresh.dtype) + fresh
             arrays.append(packed.enter(given, fresh))
         return self.cell.State(*arrays)
 

@@ -30,13 +30,23 @@ def forward(cell: ModuleType, weights: Any, options: Any, x: Array, state: Any, 
     return sequence, state, Scan(x.shape, tuple(caches))
 
 
+class Replay(NamedTuple):
+    """What compiled code keeps: enough to run the cell again when its backward pass is asked for."""
+
+    shape: tuple[int, ...]  # of x: (depth, S, F)
+    x: Array
+    state: Any  # the initial one, (S, H)
+
+
 def backward(
-    cell: ModuleType, weights: Any, options: Any, scan: Scan, dsequence: Any, dstate: Any, packing: Packing
+    cell: ModuleType, weights: Any, options: Any, scan: Scan | Replay, dsequence: Any, dstate: Any, packing: Packing
 ) -> tuple[Array, Any, Any]:
     """(dx, dweights, dstate): undoes `forward`, from the last rectangle to the first.
 
     `dsequence` is a State of `(depth, S, H)`, an unused one None; `dstate` a State of `(S, H)`.
     """
+    if isinstance(scan, Replay):
+        scan = forward(cell, weights, options, scan.x, scan.state, packing)[2]
     dx = np.zeros(scan.shape, dsequence[0].dtype)
     dweights = cell.Weights(*(None if array is None else np.zeros_like(array) for array in weights))
     dstate = cell.State(*(array.copy() for array in dstate))

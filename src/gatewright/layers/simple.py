@@ -10,19 +10,17 @@ from gatewright import activations, checks, initializers
 from gatewright.activations import Activation, ActivationLike
 from gatewright.arrays import Array, rows
 from gatewright.errors import OptionError, ShapeError, one_of
-from gatewright.layers.base import Layer, Result, Rng, Shape, dropout_mask, zero_dead
+from gatewright.layers import dispatch
+from gatewright.layers.base import Layer, Result, Rng, Shape, Step, dropout_mask, live_steps, zero_dead
+from gatewright.layers.dispatch import Ask, Choice
 from gatewright.parameters import Parameters, Scope
-from gatewright.steps import Steps, live_or_none, with_mask
-
-
-def _live(x: Array, steps: Steps | None) -> Array | None:
-    return None if steps is None else live_or_none(steps, *x.shape[:2])
+from gatewright.steps import Steps, with_mask
 
 
 class DenseCache(NamedTuple):
     x: Array  # (N, F) the live rows of the input
-    z: Array  # (N, O) before the activation
-    y: Array  # (N, O) after it
+    z: Array | None  # (N, O) before the activation; None after compiled code, and computed again for the backward pass
+    y: Array | None  # (N, O) after it
     live: Array | None  # (B, T)
     shape: Shape  # of the input
 
@@ -85,17 +83,37 @@ class Dense(Layer):
         steps: Steps | None = None, training: bool = False, rng: Rng = None, kernel: str = "auto",
     ) -> Result:  # fmt: skip
         """y (…, output_size) for x (…, input_size)."""
-        live = _live(x, steps)
+        live = live_steps(x, steps)
         flat = rows(x if live is None else x[live])
-        z = flat @ params["W"]
+        run = self.choice(np.result_type(params["W"], x), kernel, training)
+        z, y = self._values(params, flat) if run.load is None else (None, None)
+        out: Any = _infer(run.load(), self, params, flat, self.output_size) if run.load else y
+        return _spread(out, live, (*x.shape[:-1], self.output_size)), None, DenseCache(flat, z, y, live, x.shape)
+
+    def _values(self, params: Scope, x: Array) -> tuple[Array, Array]:
+        """Before and after the activation, (N, O) each."""
+        z: Array = x @ params["W"]
         if self.bias:
             z += params["b"]
-        y = self.activation.forward(z)
-        return _spread(y, live, (*x.shape[:-1], self.output_size)), None, DenseCache(flat, z, y, live, x.shape)
+        return z, self.activation.forward(z)
+
+    def prepare(self, params: Scope, x: Array, state: Any, kernel: str) -> Step | None:
+        return _step(self.choice(np.result_type(params["W"], x), kernel), self, params, x, self.output_size)
+
+    def packed(self, kernel: Any, params: Scope) -> Any:
+        """The parameters as `kernel` reads them."""
+        return params.derived(kernel, lambda: kernel.pack(params["W"], params["b"] if self.bias else None))
+
+    def choice(self, dtype: Any, kernel: str, training: bool = False) -> Choice:
+        a = self.activation
+        problem = None if a == Activation(a.name) else f"{a!r} has constants of its own"
+        return dispatch.choose(Ask(dtype, kernel, training, problem), "dense", a.name)
 
     def backward(self, params: Scope, grads: Scope, cache: DenseCache, dy: Array, dstate: Any = None) -> tuple[Array, Any]:
         """dx (…, input_size) from dy (…, output_size)."""
         x, z, y, live, shape = cache
+        if z is None or y is None:
+            z, y = self._values(params, x)
         dflat = rows(dy if live is None else dy[live])
         dz = self.activation.backward(z, y, dflat)  # y = activation(z)
         if self.bias:
@@ -115,6 +133,19 @@ class Dense(Layer):
     @property
     def analytic(self) -> bool:
         return self.activation.analytic
+
+
+def _infer(kernel: Any, layer: "Dense | LayerNorm", params: Scope, x: Array, size: int) -> Array:
+    """The output (N, size) of compiled code."""
+    return np.asarray(kernel.infer(layer.packed(kernel, params), x, size))
+
+
+def _step(run: Choice, layer: "Dense | LayerNorm", params: Scope, x: Array, size: int) -> Step | None:
+    """One compiled step for x (B, F), prepared."""
+    if run.load is None:
+        return None
+    kernel = run.load()
+    return Step(*kernel.step(layer.packed(kernel, params), x, size))
 
 
 def _spread(flat: Array, live: Array | None, shape: Shape) -> Array:
@@ -170,7 +201,7 @@ class Embedding(Layer):
         steps: Steps | None = None, training: bool = False, rng: Rng = None, kernel: str = "auto",
     ) -> Result:  # fmt: skip
         """The rows of E that x names, (…, size)."""
-        live = _live(x, self.steps_out(x, steps))
+        live = live_steps(x, self.steps_out(x, steps))
         flat = x.ravel() if live is None else x[live]
         return _spread(params["E"][flat], live, (*x.shape, self.size)), None, (flat, live, x.shape)
 
@@ -181,6 +212,8 @@ class Embedding(Layer):
         np.add.at(dE, flat, rows(dy) if live is None else dy[live])
         grads.add("E", dE)
         return np.zeros(shape, dy.dtype), None
+
+    choice = dispatch.copies
 
     def shape_out(self, shape: Shape) -> Shape:
         if len(shape) != 2:
@@ -230,16 +263,36 @@ class LayerNorm(Layer):
         steps: Steps | None = None, training: bool = False, rng: Rng = None, kernel: str = "auto",
     ) -> Result:  # fmt: skip
         """y (…, size) for x (…, size)."""
-        live = _live(x, steps)
+        live = live_steps(x, steps)
         flat = rows(x if live is None else x[live])
-        centred = flat - flat.mean(axis=-1, keepdims=True)
-        scale = 1 / np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + x.dtype.type(self.epsilon))
-        normal = centred * scale
+        run = self.choice(np.result_type(params["gain"], x), kernel, training)
+        if run.load is not None:
+            y = _infer(run.load(), self, params, flat, self.size)
+            return _spread(y, live, x.shape), None, (flat, None, live, x.shape)
+        normal, scale = self._normal(flat)
         return _spread(normal * params["gain"] + params["shift"], live, x.shape), None, (normal, scale, live, x.shape)
+
+    def _normal(self, x: Array) -> tuple[Array, Array]:
+        """x (N, size) with mean 0 and variance 1 in every row, and what each row was multiplied by, (N, 1)."""
+        centred = x - x.mean(axis=-1, keepdims=True)
+        scale = 1 / np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + x.dtype.type(self.epsilon))
+        return centred * scale, scale
+
+    def prepare(self, params: Scope, x: Array, state: Any, kernel: str) -> Step | None:
+        return _step(self.choice(np.result_type(params["gain"], x), kernel), self, params, x, self.size)
+
+    def packed(self, kernel: Any, params: Scope) -> Any:
+        """The parameters as `kernel` reads them."""
+        return params.derived((kernel, self), lambda: kernel.pack(params["gain"], params["shift"], self.epsilon))
+
+    def choice(self, dtype: Any, kernel: str, training: bool = False) -> Choice:
+        return dispatch.choose(Ask(dtype, kernel, training), "norm")
 
     def backward(self, params: Scope, grads: Scope, cache: Any, dy: Array, dstate: Any = None) -> tuple[Array, Any]:
         """dx (…, size) from dy (…, size)."""
         normal, scale, live, shape = cache
+        if scale is None:  # compiled code ran
+            normal, scale = self._normal(normal)
         dflat = rows(dy if live is None else dy[live])
         grads.add("shift", dflat.sum(axis=0))
         grads.add("gain", (dflat * normal).sum(axis=0))
@@ -275,12 +328,15 @@ class Dropout(Layer):
         """No parameters."""
         return Parameters({})
 
+    def prepare(self, params: Scope, x: Array, state: Any, kernel: str) -> Step | None:
+        return Step((), x)
+
     def forward(
         self, params: Scope, x: Array, state: Any = None, *,
         steps: Steps | None = None, training: bool = False, rng: Rng = None, kernel: str = "auto",
     ) -> Result:  # fmt: skip
         """x with numbers dropped, in training."""
-        live = _live(x, steps)
+        live = live_steps(x, steps)
         keep = dropout_mask(x, self.rate, rng) if training and self.rate else None
         y = zero_dead(x, live)
         return y if keep is None else y * keep, None, (keep, live)
@@ -289,6 +345,8 @@ class Dropout(Layer):
         """dx of the shape of dy."""
         keep, live = cache
         return zero_dead(dy if keep is None else dy * keep, live), None
+
+    choice = dispatch.copies
 
     def shape_out(self, shape: Shape) -> Shape:
         return shape
@@ -314,12 +372,14 @@ class Masking(Layer):
         steps: Steps | None = None, training: bool = False, rng: Rng = None, kernel: str = "auto",
     ) -> Result:  # fmt: skip
         """x with zeros at dead steps."""
-        live = _live(x, self.steps_out(x, steps))
+        live = live_steps(x, self.steps_out(x, steps))
         return zero_dead(x, live), None, live
 
     def backward(self, params: Scope, grads: Scope, cache: Any, dy: Array, dstate: Any = None) -> tuple[Array, Any]:
         """dx of the shape of dy, zero at dead steps."""
         return zero_dead(dy, cache), None
+
+    choice = dispatch.copies
 
     def shape_out(self, shape: Shape) -> Shape:
         if len(shape) != 3:

@@ -1,0 +1,45 @@
+"""Inference in float32, compiled: LLVM code written from Python. Delete this folder and everything still works, on NumPy.
+
+    emitter.py       one LLVM function at a time: loops, addresses, vectors
+    mathematics.py   tanh, sigmoid, exp
+    target.py        what the machine has; text to code
+    tile.py          the register tile, and how tiles cover rows and units
+    formulas.py      the cells
+    scan.py          a cell over time            recurrent.py   … called from Python
+    heads.py         Dense and its activations   dense.py       … called from Python
+    norm.py          LayerNorm                   call.py        a prepared argument block
+    packing.py       weights as tiles read them
+
+`layers/dispatch.py` is the only one that looks in here. llvmlite is imported with the first layer that could use it.
+"""
+
+from typing import Any
+
+
+def problem(kind: str, *details: Any) -> str | None:
+    """Why this can't be compiled here, or None.
+
+    kind and details: "rnn", "lstm" or "gru" and the cell's Options; "dense" and the name of its activation; "norm".
+    """
+    try:
+        from gatewright.kernels import formulas, heads, target
+    except ImportError:
+        return "llvmlite is not installed, which makes inference faster: pip install 'gatewright[fast]'"
+    if target.problem() or kind == "norm":
+        return target.problem()
+    if kind == "dense":
+        (name,), known = details, heads.ACTIVATIONS
+        return None if name in known else f"activation {name!r}: {', '.join(known)} are compiled"
+    found = formulas.find(kind, *details)
+    return found if isinstance(found, str) else None
+
+
+def load(kind: str, *details: Any) -> Any:
+    """The kernel of what has no problem, compiled at its first use."""
+    from gatewright.kernels import dense, norm, recurrent, target
+
+    if kind == "norm":
+        return norm.compiled(target.host())
+    if kind == "dense":
+        return dense.compiled(*details, target.host())
+    return recurrent.compiled(kind, *details, target.host())

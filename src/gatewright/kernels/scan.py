@@ -1,0 +1,175 @@
+"""The scan: a cell over time, written as one function of the address of an argument block.
+
+for every chunk of steps:                     (one chunk, unless inputs are multiplied ahead)
+    few rows: sums = bias + x W for all of the chunk's steps at once, so that W is read once for many of them
+    for every step, every stage, every tile:
+        sums in registers, from the bias or from what was multiplied ahead: + x W, + h U
+        the cell's formula on every vector of sums: the new state, and y
+"""
+
+from functools import partial
+
+from gatewright.kernels.emitter import Emitter, Value
+from gatewright.kernels.formulas import Cell, Stage
+from gatewright.kernels.target import Target
+from gatewright.kernels.tile import Grid, Source, call_tile, cover, emit_tiles
+
+NAME = "scan"
+SIZES = ("batch", "time", "features", "hidden", "vectors", "chunk")  # chunk: steps multiplied ahead, 0 = none
+ARRAYS = ("x", "x_row", "x_step", "y", "y_row", "y_step")  # strides in bytes
+
+
+def buffers(cell: Cell) -> list[str]:
+    """The names of the working memory's parts."""
+    ahead = [f"ahead{k}" for k in range(len(cell.stages))]
+    return ["sums", "h_other", *cell.state, *cell.scratch, *ahead]  # h is read from one buffer and written to another
+
+
+def weights(cell: Cell) -> list[str]:
+    """The names of the packed weights."""
+    return [name for k, s in enumerate(cell.stages) for name in (f"bias{k}", *(f"{operand}{k}" for operand, _ in s.operands))]
+
+
+def fields(cell: Cell) -> list[str]:
+    """The argument block: whole numbers of 64 bits by name, addresses and bytes."""
+    states = [f"{letter}{end}" for letter in cell.state for end in ("_in", "_in_row", "_out", "_out_row")]
+    return [*SIZES, *ARRAYS, *states, *buffers(cell), *weights(cell)]
+
+
+class Scan:
+    """The emission of one cell's scan."""
+
+    def __init__(self, cell: Cell, target: Target) -> None:
+        self.e, self.cell, self.target = Emitter(target.lanes), cell, target
+        self.products = [stage.product(f"tile{k}") for k, stage in enumerate(cell.stages)]
+        self.args: dict[str, Value] = {}
+        self.row: Value = None  # bytes of one row of a state buffer
+
+    def text(self) -> str:
+        """The module as LLVM's text."""
+        for k, (product, stage) in enumerate(zip(self.products, self.cell.stages, strict=True)):
+            emit_tiles(self.e, self.target, product)
+            self._emit_finish(k, stage)
+        with self.e.function(NAME, 1, public=True) as (block,):
+            self.args = {name: self.e.field(block, index) for index, name in enumerate(fields(self.cell))}
+            self.row = self.e.add((self.args["vectors"], self.e.width))
+            self._emit_body()
+        return self.e.text()
+
+    # --- a tile's end: the formula
+
+    def _emit_finish(self, k: int, stage: Stage) -> None:
+        """A function that runs the formula over the sums of a tile, vector by vector.
+
+        (rows, vectors, sums, floats of y left, y, y's row stride, state's row stride, new h, then every buffer of the state)
+        """
+        e, unit = self.e, self.e.width * len(stage.sums)
+        names = self.cell.state + self.cell.scratch
+        with e.function(f"finish{k}", 8 + len(names)) as (rows, vectors, sums, left, y, y_row, row, new_h, *buffers):
+            stored = dict(zip(names, buffers, strict=True)) | {"h": new_h}
+            with e.each(rows) as m, e.each(vectors) as j:
+                place, here = e.add((m, row), (j, e.width)), e.add(sums, (m, vectors, unit), (j, unit))
+                found = {letter: e.load(here, e.width * c) for c, letter in enumerate(stage.sums)}
+                old = {letter: e.load(buffer, place) for letter, buffer in zip(names, buffers, strict=True)}
+                after = stage.formula(e, found, old)
+                for letter, value in after.items():
+                    e.store(value, stored[letter], place)
+                if "h" in after:
+                    there = e.add(y, (m, y_row), (j, e.width))
+                    e.store_part(after["h"], e.add(new_h, place), there, e.add(left, (j, -e.lanes)))
+
+    # --- the loops
+
+    def _emit_body(self) -> None:
+        e, a = self.e, self.args
+        for letter in self.cell.state:
+            self._enter(letter)
+        ahead = e.less(0, a["chunk"])
+        length = e.choose(ahead, a["chunk"], a["time"])
+        chunks, _ = e.divide(e.add(a["time"], length, -1), length)
+        h = [a["h"], a["h_other"]]
+        with e.each(chunks, h) as index:
+            first = e.add((index, length))
+            rest = e.add(a["time"], (first, -1))
+            steps = e.choose(e.less(rest, length), rest, length)
+            with e.when(ahead):
+                self._multiply_ahead(first, steps)
+            with e.each(steps, h) as t:
+                self._step((t, e.add(first, t)), ahead, h)
+                h.reverse()
+        for letter in self.cell.state:
+            self._leave(letter, h[0] if letter == "h" else a[letter])
+
+    def _enter(self, letter: str) -> None:
+        """Copies a state into its buffer, whose rows are whole vectors; what is beyond the units is zero and stays so."""
+        e, a = self.e, self.args
+        with e.each(a["batch"]) as b:
+            row = e.add(a[letter], (b, self.row))
+            e.store(e.constant(0), row, self.row, -e.width)
+            e.copy(e.add(a[f"{letter}_in"], (b, a[f"{letter}_in_row"])), row, a["hidden"])
+
+    def _leave(self, letter: str, buffer: Value) -> None:
+        """Copies a state out of its buffer."""
+        e, a = self.e, self.args
+        with e.each(a["batch"]) as b:
+            e.copy(e.add(buffer, (b, self.row)), e.add(a[f"{letter}_out"], (b, a[f"{letter}_out_row"])), a["hidden"])
+
+    def _multiply_ahead(self, first: Value, steps: Value) -> None:
+        """bias + x W for every row and step of a chunk; the rows of a tile are steps here."""
+        for k, stage in enumerate(self.cell.stages):
+            tile = partial(self._tile_ahead, k, stage, first)
+            cover(self.e, self.target, len(stage.sums), Grid(self.args["batch"], steps, self.args["vectors"]), tile)
+
+    def _tile_ahead(self, k: int, stage: Stage, first: Value, shape: tuple[int, int], b: Value, t: Value, v: Value) -> None:
+        e, a = self.e, self.args
+        x = e.add(a["x"], (b, a["x_row"]), (e.add(first, t), a["x_step"]))
+        source = self._source(k, stage, 0, (x, a["x_step"], a["features"]), v)
+        nothing = Source(*(e.n(0) for _ in Source._fields))
+        ends = self._bias(k, v), e.n(0), self._ahead(k, t, b, v), self._ahead_step(k)
+        call_tile(e, self.products[k], shape, ends, [source, *(nothing for _ in stage.operands[1:])])
+
+    def _step(self, t: tuple[Value, Value], ahead: Value, h: list[Value]) -> None:
+        """One step of all rows; t: its number (within the chunk, of all), h: its buffers (before, after)."""
+        e, a, (old, new) = self.e, self.args, h
+        state = {letter: a[letter] for letter in self.cell.state + self.cell.scratch} | {"h": old}
+        features = e.choose(ahead, 0, a["features"])
+        for k, stage in enumerate(self.cell.stages):
+
+            def tile(shape: tuple[int, int], _: Value, b: Value, v: Value, k: int = k, stage: Stage = stage) -> None:
+                x = e.add(a["x"], (b, a["x_row"]), (t[1], a["x_step"]))
+                rows = {letter: (e.add(buffer, (b, self.row)), self.row, a["hidden"]) for letter, buffer in state.items()}
+                rows["x"] = x, a["x_row"], features
+                sources = [self._source(k, stage, i, rows[name], v) for i, (name, _) in enumerate(stage.operands)]
+                start = e.choose(ahead, self._ahead(k, t[0], b, v), self._bias(k, v))
+                start_row = e.choose(ahead, (a["vectors"], self._unit(k)), 0)
+                sums_row = e.n(shape[1] * self._unit(k))
+                call_tile(e, self.products[k], shape, (start, start_row, a["sums"], sums_row), sources)
+                place = e.add((b, self.row), (v, e.width))
+                y = e.add(a["y"], (b, a["y_row"]), (t[1], a["y_step"]), (v, e.width))
+                ends = e.add(a["hidden"], (v, -e.lanes)), y, a["y_row"], self.row, e.add(new, place)
+                e.call(f"finish{k}", *shape, a["sums"], *ends, *(e.add(buffer, place) for buffer in state.values()))
+
+            cover(e, self.target, len(stage.sums), Grid(1, a["batch"], a["vectors"]), tile)
+
+    # --- addresses
+
+    def _unit(self, k: int) -> int:
+        """Bytes of a stage's sums of one vector of units."""
+        return len(self.cell.stages[k].sums) * self.e.width
+
+    def _bias(self, k: int, v: Value) -> Value:
+        return self.e.add(self.args[f"bias{k}"], (v, self._unit(k)))
+
+    def _ahead_step(self, k: int) -> Value:
+        """Bytes of what is multiplied ahead for one step."""
+        return self.e.add((self.args["vectors"], self._unit(k), self.args["batch"]))
+
+    def _ahead(self, k: int, t: Value, b: Value, v: Value) -> Value:
+        row = (self.args["vectors"], self._unit(k))
+        return self.e.add(self.args[f"ahead{k}"], (t, self._ahead_step(k)), (b, *row), (v, self._unit(k)))
+
+    def _source(self, k: int, stage: Stage, i: int, rows: tuple[Value, Value, Value], v: Value) -> Source:
+        """The i-th operand of a stage: rows (address, stride, length), and its weights of vector v."""
+        (name, into), (address, row, length) = stage.operands[i], rows
+        whole = self.args["features" if name == "x" else "hidden"]
+        return Source(address, row, self.e.add(self.args[f"{name}{k}"], (v, whole, len(into) * self.e.width)), length)
