@@ -50,6 +50,7 @@ def test_the_same_table_in_many_forms(tmp_path, content, encoding):
         ("y;z\n1.234;1.5\n951;2\n", [1.234, 951]),
         ("y;z\n1.234;1.2345\n", [1.234]),
         ("y,z\n1.234,5\n951,6\n", [1.234, 951]),  # beside commas that separate columns
+        ("y\tz\n951\t1\n1.003\t2\n", [951, 1.003]),  # beside tabs a point is a decimal point, unless commas say otherwise
         ("y;z\n951;1.234\n", [951]),  # z could be either, but is not asked for
         ("y;z\n-1,003e2;,5\n.;-\n+1.200;2\n", [-100.3, np.nan, 1200]),
         ("y;z\n-1.003e2;1\n1.200;2\n", [-100.3, 1.2]),  # nobody writes thousands with an exponent

@@ -70,9 +70,10 @@ class Table:
     def _decimal(self) -> tuple[str, str]:
         """(the decimal mark of the whole file, a cell that shows it); no mark where every cell with one could be thousands.
 
-        A comma beside commas that separate columns is not a decimal comma.
+        A comma beside commas that separate columns is not a decimal comma. Programs that put tabs or bars between columns write
+        decimal points; semicolons stand there because of decimal commas, so that a point beside them may mean thousands.
         """
-        if self.delimiter == ",":
+        if self.delimiter == "," or (self.delimiter != ";" and not any("," in text for row in self.rows for text in row)):
             return ".", ""
         shown: dict[str, str] = {}
         for row, line in zip(self.rows, self.lines, strict=True):
