@@ -50,25 +50,38 @@ def values(layer: Layer, x: Array, live: Steps | None, dtype: Any) -> Array:
 
     Raises DataError for NaN, infinity, or an index outside the Embedding, at a live step, and names its row and step.
     """
-    timed = x.ndim > _step_rank(layer)
     if layer.takes_indices:
         if x.dtype.kind not in "iu" and x.size:
             raise DataError(f"x: got {x.dtype}, wanted whole numbers: this network begins with an Embedding")
-        count = min(part.count for part in layers.leaves(layer) if isinstance(part, layers.Embedding))
-        ours, wrong, wanted = x.astype(np.intp, copy=False), (x < 0) | (x >= count), f"an index in 0 … {count - 1}"
+        ours, fine = x.astype(np.intp, copy=False), (x >= 0) & (x < _count(layer))
+    elif x.dtype == dtype:
+        ours, fine = x, np.isfinite(x)
     else:
         with np.errstate(over="ignore"):  # what has no place in float32 becomes infinity, and is refused
-            ours = x.astype(dtype, copy=False)
-        wrong, wanted = ~np.isfinite(ours), f"finite {ours.dtype} numbers at live steps"
-    if wrong.any() and timed:
-        said = layer.steps_in(ours, live)
-        read = None if said is None else steps.live_or_none(said, *x.shape[:2])
-        wrong = wrong if read is None else wrong & read.reshape(read.shape + (1,) * (x.ndim - 2))
+            ours = x.astype(dtype)
+        fine = np.isfinite(ours)
+    if not fine.all():
+        _refuse_live(layer, x, ours, live, ~fine)
+    return ours
+
+
+def _count(layer: Layer) -> int:
+    """The number of indices that every Embedding of a network has."""
+    return min(part.count for part in layers.leaves(layer) if isinstance(part, layers.Embedding))
+
+
+def _refuse_live(layer: Layer, x: Array, ours: Array, live: Steps | None, wrong: Array) -> None:
+    """Raises DataError that names the first wrong value of x which is read, if there is one."""
+    timed = x.ndim > _step_rank(layer)
+    said = layer.steps_in(ours, live) if timed else None
+    read = None if said is None else steps.live_or_none(said, *x.shape[:2])
+    wrong = wrong if read is None else wrong & read.reshape(read.shape + (1,) * (x.ndim - 2))
     if wrong.any():
         where = np.argwhere(wrong)[0]
         place = f"row {where[0]}" + (f", step {where[1]}" if timed else "")
+        indices = f"an index in 0 … {_count(layer) - 1}" if layer.takes_indices else None
+        wanted = indices or f"finite {ours.dtype} numbers at live steps"
         raise DataError(f"x: got {x[tuple(where)]} in {place}; wanted {wanted}")
-    return ours
 
 
 def own(y: Any, batch: Batch) -> Any:
