@@ -83,11 +83,11 @@ class Layer(ABC):
         return None
 
     def steps_in(self, x: Array, steps: Steps | None) -> Steps | None:
-        """The steps of x that the layer reads."""
+        """The steps of x (B, T, F), or (B, T) indices, that the layer reads; None: all of them."""
         return steps
 
     def steps_out(self, x: Array, steps: Steps | None) -> Steps | None:
-        """The live steps that the next layer sees."""
+        """The live steps that the next layer sees, for x (B, T, F) or (B, T) indices; None: all of them, or no time axis."""
         return steps
 
     def choice(self, dtype: Any, kernel: str, training: bool = False) -> Choice:

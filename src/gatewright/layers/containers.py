@@ -110,7 +110,7 @@ class Sequential(Layer):
         self, params: Scope, x: Array, state: Any = None, *,
         steps: Steps | None = None, training: bool = False, rng: Rng = None, kernel: str = "auto",
     ) -> Result:  # fmt: skip
-        """The output of the last layer, the states and the caches of all of them."""
+        """The last layer's output (B, T, O) or (B, O), the states and the caches of all, for an x that the first takes."""
         states, caches = [], []
         for index, layer in enumerate(self.layers):
             now = None if state is None else state[index]
@@ -281,7 +281,7 @@ class Shared(Wrapper):
         self, params: Scope, x: Array, state: Any = None, *,
         steps: Steps | None = None, training: bool = False, rng: Rng = None, kernel: str = "auto",
     ) -> Result:  # fmt: skip
-        """What the layer gives."""
+        """What the layer gives, for an x that it takes."""
         scope = params.scope(SHARED + self.name)
         return self.layer.forward(scope, x, state, steps=steps, training=training, rng=rng, kernel=kernel)
 

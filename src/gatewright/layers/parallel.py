@@ -18,7 +18,7 @@ MERGES = ("concat", "sum", "mul", "ave")
 
 
 def merge(outputs: list[Array], how: str) -> Array:
-    """The outputs as one: joined on the last axis, summed, multiplied or averaged."""
+    """The outputs (B, T, O_k), or (B, O_k), as one: joined on the last axis, summed, multiplied or averaged."""
     if how == "concat":
         return np.concatenate(outputs, axis=-1)
     if how == "mul":
@@ -28,7 +28,7 @@ def merge(outputs: list[Array], how: str) -> Array:
 
 
 def d_merge(outputs: list[Array], how: str, dy: Array) -> list[Array]:
-    """Undoes `merge`: the gradient of every output."""
+    """Undoes `merge`: the gradient of every output, of its shape, from dy of the merged one's."""
     if how == "concat":
         return np.split(dy, np.cumsum([output.shape[-1] for output in outputs])[:-1].tolist(), axis=-1)
     if how == "mul":  # not dy * y / output: an output may be zero
@@ -92,7 +92,7 @@ class Parallel(Layer):
         self, params: Scope, x: Array, state: Any = None, *,
         steps: Steps | None = None, training: bool = False, rng: Rng = None, kernel: str = "auto",
     ) -> Result:  # fmt: skip
-        """The merged outputs, the states and the caches of all layers."""
+        """The merged outputs (B, T, O) or (B, O), the states and the caches of all layers, for x (B, T, F) or (B, F)."""
         results = [
             layer.forward(
                 params.scope(str(index)), x, None if state is None else state[index],
@@ -107,7 +107,7 @@ class Parallel(Layer):
         return y, tuple(state for _, state, _ in results), (outputs, tuple(cache for _, _, cache in results), live)
 
     def backward(self, params: Scope, grads: Scope, cache: Any, dy: Array, dstate: Any = None) -> tuple[Array, Any]:
-        """dx, summed over the layers, and the gradients of the initial states."""
+        """dx of the shape of x, summed over the layers, and the gradients of the initial states, from dy of the output's."""
         outputs, caches, live = cache
         douts = d_merge(outputs, self.merge, zero_dead(dy, live))
         results = [

@@ -206,7 +206,7 @@ class Embedding(Layer):
         return _spread(params["E"][flat], live, (*x.shape, self.size)), None, (flat, live, x.shape)
 
     def backward(self, params: Scope, grads: Scope, cache: Any, dy: Array, dstate: Any = None) -> tuple[Array, Any]:
-        """Adds dy to the rows that x named. An index has no gradient: dx is zero."""
+        """Adds dy (…, size) to the rows of E that x named. An index has no gradient: dx (…) is zero."""
         flat, live, shape = cache
         dE = np.zeros(params["E"].shape, dy.dtype)
         np.add.at(dE, flat, rows(dy) if live is None else dy[live])
@@ -335,7 +335,7 @@ class Dropout(Layer):
         self, params: Scope, x: Array, state: Any = None, *,
         steps: Steps | None = None, training: bool = False, rng: Rng = None, kernel: str = "auto",
     ) -> Result:  # fmt: skip
-        """x with numbers dropped, in training."""
+        """x (…), of the same shape, with numbers dropped in training."""
         live = live_steps(x, steps)
         keep = dropout_mask(x, self.rate, rng) if training and self.rate else None
         y = zero_dead(x, live)
@@ -371,7 +371,7 @@ class Masking(Layer):
         self, params: Scope, x: Array, state: Any = None, *,
         steps: Steps | None = None, training: bool = False, rng: Rng = None, kernel: str = "auto",
     ) -> Result:  # fmt: skip
-        """x with zeros at dead steps."""
+        """x (B, T, F) with zeros at dead steps."""
         live = live_steps(x, self.steps_out(x, steps))
         return zero_dead(x, live), None, live
 
