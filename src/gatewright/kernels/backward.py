@@ -40,7 +40,7 @@ def fields(cell: Cell) -> list[str]:
 
 def panels(cell: Cell) -> list[str]:
     """The names of the packed transposed weights: of what is multiplied by them."""
-    return [f"{operand}T" for operand in "x" + "h" + cell.scratch]
+    return [f"{operand}T" for operand in "xh" + cell.scratch]
 
 
 def runs(cell: Cell, operand: str) -> list[tuple[int, int, int]]:

@@ -1,4 +1,4 @@
-"""Weights into panels, compiled: training packs them anew after every update, for the scan and, transposed, for its way back."""
+"""Weights into panels, compiled: training packs them after every update, for the scan and, transposed, for its way back."""
 
 from gatewright.kernels import backward, scan
 from gatewright.kernels.emitter import FLOAT, Emitter, Value

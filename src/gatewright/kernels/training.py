@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gatewright.arrays import Array
-from gatewright.kernels import backward, formulas, packing, repacking, scan
+from gatewright.kernels import backward, formulas, repacking, scan
 from gatewright.kernels.call import Call, address, contiguous
 from gatewright.kernels.formulas import Cell
 from gatewright.kernels.packing import aligned
@@ -86,7 +86,7 @@ class Kernel:
 
     # --- the pair
 
-    def forward(self, x: Array, packed: Packed, state: Any) -> Cache:
+    def forward(self, packed: Packed, x: Array, state: Any) -> Cache:
         """All T steps of x (T, B, F) from `state`; the states after every step are in the cache."""
         cell, (T, B, F), H, lanes = self.cell, x.shape, len(packed.weights.U), self.target.lanes
         x, vectors = _flat(x), -(-H // lanes)
@@ -105,7 +105,7 @@ class Kernel:
         kept = memory[len(states) * (T + 1) * B * row :].reshape(T, B, len(cell.kept), row)
         return Cache(x, type(state)(*states), kept, H, places)
 
-    def backward(self, cache: Cache, packed: Packed, dsteps: Any, dstate: Any) -> Gradients:
+    def backward(self, packed: Packed, cache: Cache, dsteps: Any, dstate: Any) -> Gradients:
         """Back-propagation through time; dsteps (T, B, H) and dstate (B, H) as in cells/, of h alone what every step got."""
         cell, lanes, x, H = self.cell, self.target.lanes, cache.x, cache.hidden
         (T, B, F), vectors, wide = x.shape, -(-H // lanes), -(-x.shape[2] // lanes)
@@ -143,13 +143,14 @@ def _memory(sizes: list[int]) -> tuple[Array, list[int]]:
 
 def _flat(x: Array) -> Array:
     """x (T, B, F) such that its rows, counted over all steps, are equally far apart; a copy where they are not."""
-    x = contiguous(x)
+    x = contiguous(np.asarray(x, np.float32))
     return x if len(x) < 2 or x.strides[0] == x.shape[1] * x.strides[1] else np.ascontiguousarray(x)
 
 
 def _whole(dy: Array, lanes: int) -> Array:
     """dy (T, B, H) such that its rows can be read in whole vectors; a copy, zero beyond H, where they can't."""
     T, B, H = dy.shape
+    dy = np.asarray(dy, np.float32)
     if not H % lanes:
         return contiguous(dy)
     padded = np.zeros((T, B, -(-H // lanes) * lanes), np.float32)
