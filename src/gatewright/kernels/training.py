@@ -34,6 +34,7 @@ class Cache(NamedTuple):
     """What one forward pass keeps; Hp: H filled up to whole vectors."""
 
     x: Array  # (T, B, F) input
+    x_row: int  # bytes from row to row of x, counted over all steps
     padded: Any  # a State of (T + 1, B, Hp)
     places: list[int]  # the addresses of the states and of what else was kept, (T, B, letters, Hp)
     memory: Array  # of all but x
@@ -109,7 +110,7 @@ class Kernel:
 
     def forward(self, packed: Packed, x: Array, state: Any) -> Cache:
         """All T steps of x (T, B, F) from `state`; the states after every step are in the cache."""
-        size, x = packed.size, _flat(x)
+        size, (x, x_row) = packed.size, _flat(x)
         (T, B, _), H, row = x.shape, size.hidden, size.row
         parts = self.parts(size, T, B)
         memory, begin = aligned(parts.cache[-1] // FLOAT)
@@ -121,10 +122,10 @@ class Kernel:
         places = [begin + place for place in parts.cache[:-1]]
         if x.size:
             work, start = aligned(parts.there[-1] // FLOAT)
-            numbers = [B, T, *size[:3], parts.ahead, address(x), x.strides[1], x.strides[0], *places]
+            numbers = [B, T, *size[:3], parts.ahead, address(x), x_row, B * x_row, *places]
             numbers += [start + place for place in parts.there[:-1]]
             Call(self.there, numbers + packed.there, (packed, x, memory, work)).run()
-        return Cache(x, type(state)(*padded), places, memory, H)
+        return Cache(x, x_row, type(state)(*padded), places, memory, H)
 
     def backward(self, packed: Packed, cache: Cache, dsteps: Any, dstate: Any, wants_dx: bool = True) -> Gradients:
         """Back-propagation through time; dsteps (T, B, H) and dstate (B, H) as in cells/, of h alone what every step got.
@@ -141,7 +142,7 @@ class Kernel:
             array[:] = given
         dx, there = aligned(T * B * wide * self.target.lanes)
         if x.size:
-            numbers = [B, T, *size[:3], wide, parts.chunk, address(x), x.strides[1], address(dy), dy.strides[1], dy.strides[0]]
+            numbers = [B, T, *size[:3], wide, parts.chunk, address(x), cache.x_row, address(dy), dy.strides[1], dy.strides[0]]
             numbers += [there, *cache.places, *packed.back, *(begin + place for place in parts.back[:-1])]
             Call(self.back, numbers, (packed, cache, dy, work, dx)).run()
         dweights = self._weights(packed, *(_cut(work, parts.back, k) for k in range(3)))
@@ -198,10 +199,12 @@ def _cut(memory: Array, places: tuple[int, ...], k: int) -> Array:
     return memory[places[k] // FLOAT : places[k + 1] // FLOAT]
 
 
-def _flat(x: Array) -> Array:
-    """x (T, B, F) such that its rows, counted over all steps, are equally far apart; a copy where they are not."""
+def _flat(x: Array) -> tuple[Array, int]:
+    """x (T, B, F) such that its rows, counted over all steps, are equally far apart, and how far; a copy where they are not."""
     x = contiguous(np.asarray(x, np.float32))
-    return x if len(x) < 2 or x.strides[0] == x.shape[1] * x.strides[1] else np.ascontiguousarray(x)
+    if len(x) > 1 and x.shape[1] > 1 and x.strides[0] != x.shape[1] * x.strides[1]:
+        x = np.ascontiguousarray(x)
+    return x, x.strides[1 if x.shape[1] > 1 else 0]
 
 
 def _whole(dy: Array, lanes: int) -> Array:
