@@ -27,8 +27,9 @@ class Model:
 
     layer: any layer; `gw.Sequential(...)` for several. seed: of the initial weights, of shuffling and of dropout (None: from
     the system). dtype: "float32" or "float64". kernel: "auto" (compiled where it can be: see `kernels()`), "numpy", or
-    "compiled" (refused where it can't be; training runs on NumPy always). threads: how many threads the linear
-    algebra may use (None: as the environment says; a number needs threadpoolctl). parameters: use these instead of new ones.
+    "compiled" (refused where inference can't be; in training RNN, LSTM and GRU are compiled, the others run on NumPy).
+    threads: how many threads the linear algebra may use (None: as the environment says; a number needs threadpoolctl).
+    parameters: use these instead of new ones.
 
     Inputs are `(B, T, F)`, or `(B, T)` whole numbers where the network begins with an Embedding; a list of `(T_i, F)` gives
     a list of `(T_i, O)`. `lengths` (B,), `mask` (B, T) bool, True = live, and `starts` (B, T) bool, True = a new sequence

@@ -13,12 +13,12 @@ from gatewright import activations, checks, initializers
 from gatewright.activations import Activation
 from gatewright.arrays import Array, blocks
 from gatewright.errors import OptionError, one_of
-from gatewright.layers import base, dispatch, scan
+from gatewright.layers import base, dispatch, repeat, scan
 from gatewright.layers.base import Layer, Result, Rng, Shape, Step
 from gatewright.layers.dispatch import Ask, Choice
 from gatewright.parameters import Parameters, Scope
 from gatewright.state import tree_map
-from gatewright.steps import Packing, Plan, Steps, in_order, live_or_none, packing
+from gatewright.steps import Packing, Plan, Steps, in_order, packing
 
 INITS = ("keras", "pytorch", "chrono")
 MASKED_OUTPUTS = ("zero", "repeat")
@@ -234,7 +234,7 @@ class Recurrent(Layer):
                 scans.append(kept)
             line = np.concatenate([seq.h for seq in sequences[-ways:]], axis=-1) if ways > 1 else sequences[-1].h
         final = cell.State(*map(_stacked, zip(*finals, strict=True)))
-        latest = _latest(self.steps_out(x, steps), *x.shape[:2]) if self.masked_output == "repeat" else None
+        latest = repeat.latest(self.steps_out(x, steps), *x.shape[:2]) if self.masked_output == "repeat" else None
         cache = Cache(packed, out, x.shape[1], tuple(scans), tuple(dropped), latest, state is None)
         return self._output(cache, sequences, finals, line), final, cache
 
@@ -298,7 +298,7 @@ class Recurrent(Layer):
         if not self.return_sequences:
             return np.concatenate([final.h for final in finals[-len(self.directions) :]], axis=-1)
         y = np.array(cache.out.unpack(top, cache.time), order="C")  # the caller's own
-        return y if cache.latest is None else _repeat(y, cache.latest)
+        return y if cache.latest is None else repeat.forward(y, cache.latest)
 
     def backward(self, params: Scope, grads: Scope, cache: Cache, dy: Any, dstate: Any = None) -> tuple[Array, Any]:
         """dx (B, T, F) and the gradient of the initial state, from dy of the output's shape."""
@@ -353,7 +353,7 @@ class Recurrent(Layer):
                 dfinals[index] = dfinals[index]._replace(h=dfinals[index].h + part)
                 dsequences[index] = self._unused(np.broadcast_to(np.zeros(H, dtype), (depth, columns, H)))
         else:
-            dy = dy if cache.latest is None else _d_repeat(dy, cache.latest)
+            dy = dy if cache.latest is None else repeat.backward(dy, cache.latest)
             dsequences[n - ways :] = map(self._unused, blocks(cache.out.pack(dy), ways))
         return dsequences, [cell.State(*map(packed.d_leave, final)) for final in dfinals]
 
@@ -390,27 +390,3 @@ class Recurrent(Layer):
 def _stacked(arrays: tuple[Array, ...]) -> Array:
     """A copy of n arrays (B, H) as one of (n, B, H)."""
     return np.stack(arrays) if len(arrays) > 1 else arrays[0][None].copy()
-
-
-def _latest(steps: Steps | None, batch: int, time: int) -> Array | None:
-    """(B, T) int: at every step the last live one of its segment so far, -1 before the first; None where all steps live."""
-    live = live_or_none(steps, batch, time)
-    if steps is None or live is None:
-        return None
-    now = np.arange(time)
-    latest = np.maximum.accumulate(np.where(live, now, -1), axis=1)
-    begin = 0 if steps.starts is None else np.maximum.accumulate(np.where(steps.starts, now, 0), axis=1)
-    return np.where(latest >= begin, latest, -1)
-
-
-def _repeat(y: Array, latest: Array) -> Array:
-    """Keras' rule: a dead step repeats the output of the last live one, zero before the first."""
-    return base.zero_dead(np.take_along_axis(y, np.maximum(latest, 0)[..., None], axis=1), latest >= 0)
-
-
-def _d_repeat(dy: Array, latest: Array) -> Array:
-    """Undoes `_repeat`: what the repeated outputs got goes to the live step that they repeat."""
-    total = np.zeros_like(dy)
-    rows, times = np.nonzero(latest >= 0)
-    np.add.at(total, (rows, latest[rows, times]), dy[rows, times])
-    return total
