@@ -11,6 +11,7 @@ from gatewright.errors import OptionError, ShapeError
 from gatewright.inputs import Batch
 from gatewright.layers import Layer, Recurrent, Sequential
 from gatewright.parameters import Parameters, Scope
+from gatewright.prepared import Pool
 from gatewright.state import tree_map
 from gatewright.steps import Steps, padded
 from gatewright.streaming import Stream
@@ -62,6 +63,7 @@ class Model:
         if parameters is not None and list(parameters.shapes.items()) != list(self._network.shapes().items()):
             raise ShapeError(f"parameters: got {parameters}, wanted those of {layer}: {self._network.shapes()}")
         self._parameters = (self._network.init(self._rng) if parameters is None else parameters).astype(self._dtype)
+        self._pool = Pool(layer, self._scope, self._dtype, kernel)
 
     @property
     def layer(self) -> Layer:
@@ -92,10 +94,12 @@ class Model:
 
         Raises ShapeError, DataError or OptionError for impossible input, with what was got and what was wanted.
         """
-        batch = self._batch(x, Steps(lengths, mask, starts))
         size = trainer.EVALUATION_ROWS if batch_size is None else batch_size
         checks.whole_number("batch_size", size)
-        parts = []
+        given = Steps(lengths, mask, starts)
+        if given.silent and isinstance(x, np.ndarray) and x.shape[:1] <= (size,) and (found := self._pool.run(x)):
+            return found[0]
+        batch, parts = self._batch(x, given), []
         for start in range(0, max(len(batch.x), 1), size):
             rows = slice(start, start + size)
             parts.append(self._forward(batch.x[rows], batch.steps and batch.steps.rows(rows), None)[0])
@@ -111,8 +115,14 @@ class Model:
         h and, for an LSTM, c; a network of several layers has a tuple with one entry a layer. `state_like` builds one by
         hand. Raises as `predict` does.
         """
-        batch = self._batch(x, Steps(lengths, mask, starts))
-        y, after = self._forward(batch.x, batch.steps, self._checked_state(state, len(batch.x)))
+        given = Steps(lengths, mask, starts)
+        if given.silent and state is None and (found := self._pool.run(x)):
+            return found
+        batch = self._batch(x, given)
+        start = self._checked_state(state, len(batch.x))
+        if batch.steps is None and (found := self._pool.run(batch.x, start)):
+            return found
+        y, after = self._forward(batch.x, batch.steps, start)
         return inputs.as_given(inputs.own(y, batch), batch), tree_map(np.array, after)
 
     def stream(self, batch_size: int = 1) -> Stream:

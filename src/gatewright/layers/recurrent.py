@@ -247,18 +247,28 @@ class Recurrent(Layer):
         return type(state)(h, *(None for _ in state[1:])), final, scan.Replay(x.shape, x, state)
 
     def prepare(self, params: Scope, x: Array, state: Any, kernel: str) -> Step | None:
-        run = self.choice(self._dtype(params, x, state), kernel)
-        if run.load is None or self.chunk_problem or not self.return_sequences:
+        run, one = self.choice(self._dtype(params, x, state), kernel), x.ndim == 2
+        if run.load is None or (one and (self.chunk_problem or not self.return_sequences)):
             return None
+        x = x[:, None] if one else x
         if state is None:
-            state = self.forward(params, x[:, None][:, :0])[1]  # what no steps leave: the learned one, or zero
+            state = self.forward(params, x[:, :0])[1]  # what no steps leave: the learned one, or zero
         compiled, state, runs = run.load(), tree_map(partial(np.array, order="C"), state), []
-        for k in range(self.num_layers):
-            scope, now = self._scope(params, k), self.cell.State(*(array[k] for array in state))
-            y = np.empty((len(x), self.hidden_size), x.dtype)
-            runs.append(compiled.prepare(self._packed(compiled, scope), x[None], y[None], now, now).run)
-            x = y
-        return Step(tuple(runs), x, state)
+        line, H, ways = x.swapaxes(0, 1)[:: -1 if self.go_backwards else 1], self.hidden_size, len(self.directions)
+        for index in range(self.num_layers * ways):
+            layer, d = divmod(index, ways)
+            if not d:
+                y = np.empty((*x.shape[:2], ways * H), x.dtype)
+                above = y.swapaxes(0, 1)
+            scope, now, turn = self._scope(params, index), self.cell.State(*(array[index] for array in state)), -1 if d else 1
+            out = above[::turn, :, d * H : (d + 1) * H]
+            runs.append(compiled.prepare(self._packed(compiled, scope), line[::turn], out, now, now).run)
+            line = above if d == ways - 1 else line
+        if self.return_sequences:
+            return Step(tuple(runs), y[:, 0] if one else y, state)
+        last = np.empty((len(x), ways, H), x.dtype)
+        runs.append(partial(np.copyto, last, state.h[-ways:].swapaxes(0, 1)))
+        return Step(tuple(runs), last.reshape(len(x), ways * H), state)
 
     def _packed(self, kernel: Any, scope: Scope) -> Any:
         return scope.derived(kernel, lambda: kernel.pack(self._weights(scope)))
