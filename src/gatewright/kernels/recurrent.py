@@ -20,6 +20,7 @@ FEW_ROWS = 6
 MANY_WEIGHTS = 1 << 20  # bytes
 CHUNK, MOST_STEPS = 1 << 19, 48  # bytes of sums; steps
 TALLEST = 6
+TURN = 16  # float32 of room for a counter: one cache line
 
 
 class Packed(NamedTuple):
@@ -72,9 +73,10 @@ class Kernel:
             given = address(array), array.strides[0]
             numbers += [*given, *(given if final is array else (address(final), final.strides[0]))]
         ahead = [chunk * B * vectors * len(stage.sums) * lanes for stage in self.cell.stages]
-        states = [B * vectors * lanes] * (self.parts - 1 - len(ahead))
-        stops = list(itertools.accumulate([self.target.registers * lanes, *states, *ahead]))
+        states = [B * vectors * lanes] * (self.parts - 2 - len(ahead))
+        stops = list(itertools.accumulate([TURN, self.target.registers * lanes, *states, *ahead]))
         work, begin = aligned(stops[-1])
+        work[:TURN] = 0
         numbers += [begin, *(begin + work.itemsize * stop for stop in stops[:-1])]
         return Call(self.code, numbers + packed.addresses, (packed, x, y, before, after, work))
 

@@ -22,7 +22,7 @@ ARRAYS = ("x", "x_row", "x_step", "y", "y_row", "y_step")  # strides in bytes
 def buffers(cell: Cell) -> list[str]:
     """The names of the working memory's parts."""
     ahead = [f"ahead{k}" for k in range(len(cell.stages))]
-    return ["sums", "h_other", *cell.state, *cell.scratch, *ahead]  # h is read from one buffer and written to another
+    return ["turn", "sums", "h_other", *cell.state, *cell.scratch, *ahead]  # h is read from one buffer and written to another
 
 
 def weights(cell: Cell) -> list[str]:
@@ -88,6 +88,7 @@ class Scan:
         length = e.choose(ahead, a["chunk"], a["time"])
         chunks, _ = e.divide(e.add(a["time"], length, -1), length)
         h = [a["h"], a["h_other"]]
+        turn = e.field(a["turn"], 0)  # the steps of all calls so far: every other one goes through the units backwards
         with e.each(chunks, h) as index:
             first = e.add((index, length))
             rest = e.add(a["time"], (first, -1))
@@ -95,8 +96,9 @@ class Scan:
             with e.when(ahead):
                 self._multiply_ahead(first, steps)
             with e.each(steps, h) as t:
-                self._step((t, e.add(first, t)), ahead, h)
+                self._step((t, e.add(first, t)), ahead, h, e.odd(e.add(turn, first, t)))
                 h.reverse()
+        e.set_field(a["turn"], 0, e.add(turn, a["time"]))
         for letter in self.cell.state:
             self._leave(letter, h[0] if letter == "h" else a[letter])
 
@@ -128,8 +130,8 @@ class Scan:
         ends = self._bias(k, v), e.n(0), self._ahead(k, t, b, v), self._ahead_step(k)
         call_tile(e, self.products[k], shape, ends, [source, *(nothing for _ in stage.operands[1:])])
 
-    def _step(self, t: tuple[Value, Value], ahead: Value, h: list[Value]) -> None:
-        """One step of all rows; t: its number (within the chunk, of all), h: its buffers (before, after)."""
+    def _step(self, t: tuple[Value, Value], ahead: Value, h: list[Value], back: Value) -> None:
+        """One step of all rows; t: its number (within the chunk, of all), h: its buffers (before, after), back: see `cover`."""
         e, a, (old, new) = self.e, self.args, h
         state = {letter: a[letter] for letter in self.cell.state + self.cell.scratch} | {"h": old}
         features = e.choose(ahead, 0, a["features"])
@@ -149,7 +151,7 @@ class Scan:
                 ends = e.add(a["hidden"], (v, -e.lanes)), y, a["y_row"], self.row, e.add(new, place)
                 e.call(f"finish{k}", *shape, a["sums"], *ends, *(e.add(buffer, place) for buffer in state.values()))
 
-            cover(e, self.target, len(stage.sums), Grid(1, a["batch"], a["vectors"]), tile)
+            cover(e, self.target, len(stage.sums), Grid(1, a["batch"], a["vectors"]), tile, back)
 
     # --- addresses
 
