@@ -255,15 +255,15 @@ class Recurrent(Layer):
             state = self.forward(params, x[:, :0])[1]  # what no steps leave: the learned one, or zero
         compiled, state, runs = run.load(), tree_map(partial(np.array, order="C"), state), []
         line, H, ways = x.swapaxes(0, 1)[:: -1 if self.go_backwards else 1], self.hidden_size, len(self.directions)
-        for index in range(self.num_layers * ways):
-            layer, d = divmod(index, ways)
-            if not d:
-                y = np.empty((*x.shape[:2], ways * H), x.dtype)
-                above = y.swapaxes(0, 1)
-            scope, now, turn = self._scope(params, index), self.cell.State(*(array[index] for array in state)), -1 if d else 1
-            out = above[::turn, :, d * H : (d + 1) * H]
-            runs.append(compiled.prepare(self._packed(compiled, scope), line[::turn], out, now, now).run)
-            line = above if d == ways - 1 else line
+        for k in range(self.num_layers):
+            y = np.empty((*x.shape[:2], ways * H), x.dtype)
+            above = y.swapaxes(0, 1)
+            for d in range(ways):
+                index, turn = k * ways + d, -1 if d else 1
+                weights = self._packed(compiled, self._scope(params, index))
+                now, out = self.cell.State(*(array[index] for array in state)), above[::turn, :, d * H : (d + 1) * H]
+                runs.append(compiled.prepare(weights, line[::turn], out, now, now).run)
+            line = above
         if self.return_sequences:
             return Step(tuple(runs), y[:, 0] if one else y, state)
         last = np.empty((len(x), ways, H), x.dtype)
