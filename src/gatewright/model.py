@@ -63,7 +63,7 @@ class Model:
         if parameters is not None and list(parameters.shapes.items()) != list(self._network.shapes().items()):
             raise ShapeError(f"parameters: got {parameters}, wanted those of {layer}: {self._network.shapes()}")
         self._parameters = (self._network.init(self._rng) if parameters is None else parameters).astype(self._dtype)
-        self._pool = Pool(layer, self._scope, self._dtype, kernel)
+        self._pool = Pool(layer, self._scope, self._dtype, kernel, self._threads)
 
     @property
     def layer(self) -> Layer:

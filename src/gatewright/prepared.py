@@ -8,6 +8,7 @@ from gatewright.arrays import Array
 from gatewright.layers.base import Layer, Step
 from gatewright.parameters import Scope
 from gatewright.state import tree_items, tree_map
+from gatewright.threads import Threads
 
 SMALL = 1 << 19  # bytes: copying more costs as much as it saves
 MOST = 8  # shapes that are kept
@@ -65,14 +66,14 @@ class Pool:
     Around a small network's compiled code everything else would take longer than the code itself.
     """
 
-    def __init__(self, layer: Layer, params: Scope, dtype: Any, kernel: str) -> None:
-        self._of = layer, params, dtype, kernel
+    def __init__(self, layer: Layer, params: Scope, dtype: Any, kernel: str, threads: Threads) -> None:
+        self._of = layer, params, dtype, kernel, threads
         self._free: dict[tuple[int, ...], list[Prepared]] = {}
         self._never: set[tuple[int, ...]] = set()  # shapes for which NumPy must help, or that don't fit
 
     def run(self, x: Any, state: Any = None) -> tuple[Any, Any] | None:
         """(y, state), both the caller's own, for x (B, T, F) from a checked state; None where another way must be gone."""
-        layer, params, dtype, kernel = self._of
+        layer, params, dtype, kernel, threads = self._of
         if type(x) is not np.ndarray or x.dtype != dtype or x.nbytes > SMALL or x.shape in self._never:
             return None
         try:
@@ -81,7 +82,8 @@ class Pool:
             network = None
         if network is None or network.version != params.version:
             fits = x.ndim == 3 and x.size and layer.features_in in (None, x.shape[2])
-            network = prepared(layer, params, np.zeros(x.shape, dtype), None, kernel) if fits else None
+            with threads.limit(blas=False):
+                network = prepared(layer, params, np.zeros(x.shape, dtype), None, kernel) if fits else None
             if network is None or network.y.nbytes > SMALL:
                 self._never.add(x.shape)
                 return None

@@ -10,6 +10,7 @@ import numpy as np
 
 from gatewright.arrays import Array
 from gatewright.kernels.target import Code
+from gatewright.threads import together
 
 
 def address(array: Array) -> int:
@@ -39,6 +40,19 @@ class Call:
     def run(self) -> None:
         """Computes."""
         self._run(self._block)
+
+
+class Team:
+    """Calls that don't depend on each other, on as many threads."""
+
+    __slots__ = ("_runs",)
+
+    def __init__(self, calls: list[Call]) -> None:
+        self._runs = [call.run for call in calls]
+
+    def run(self) -> None:
+        """Computes."""
+        together(self._runs)
 
 
 class RowKernel(ABC):

@@ -13,7 +13,7 @@ from gatewright import activations, checks, initializers
 from gatewright.activations import Activation
 from gatewright.arrays import Array
 from gatewright.errors import OptionError, one_of
-from gatewright.layers import base, dispatch, scan
+from gatewright.layers import base, dispatch, pipeline, scan
 from gatewright.layers.base import Layer, Result, Rng, Shape, Step
 from gatewright.layers.dispatch import Ask, Choice
 from gatewright.parameters import Parameters, Scope
@@ -253,21 +253,24 @@ class Recurrent(Layer):
         x = x[:, None] if one else x
         if state is None:
             state = self.forward(params, x[:, :0])[1]  # what no steps leave: the learned one, or zero
-        compiled, state, runs = run.load(), tree_map(partial(np.array, order="C"), state), []
+        compiled, state = run.load(), tree_map(partial(np.array, order="C"), state)
+        scans: list[list[pipeline.Scan]] = []
         line, H, ways = x.swapaxes(0, 1)[:: -1 if self.go_backwards else 1], self.hidden_size, len(self.directions)
         for k in range(self.num_layers):
             y = np.empty((*x.shape[:2], ways * H), x.dtype)
             above = y.swapaxes(0, 1)
+            scans.append([])
             for d in range(ways):
                 index, turn = k * ways + d, -1 if d else 1
                 weights = self._packed(compiled, self._scope(params, index))
                 now, out = self.cell.State(*(array[index] for array in state)), above[::turn, :, d * H : (d + 1) * H]
-                runs.append(compiled.prepare(weights, line[::turn], out, now, now).run)
+                scans[-1].append(compiled.scan(weights, line[::turn], out, now))
             line = above
+        runs = pipeline.order(scans, len(x), x.shape[1], compiled.operations(weights, y))
         if self.return_sequences:
             return Step(tuple(runs), y[:, 0] if one else y, state)
         last = np.empty((len(x), ways, H), x.dtype)
-        runs.append(partial(np.copyto, last, state.h[-ways:].swapaxes(0, 1)))
+        runs += [partial(np.copyto, last, state.h[-ways:].swapaxes(0, 1))]
         return Step(tuple(runs), last.reshape(len(x), ways * H), state)
 
     def _packed(self, kernel: Any, scope: Scope) -> Any:
