@@ -11,7 +11,7 @@ from gatewright.errors import OptionError, ShapeError
 from gatewright.inputs import Batch
 from gatewright.layers import Layer, Recurrent, Sequential
 from gatewright.parameters import Parameters, Scope
-from gatewright.prepared import Pool
+from gatewright.prepared import Pool, infer
 from gatewright.state import tree_map
 from gatewright.steps import Steps, padded
 from gatewright.streaming import Stream
@@ -28,8 +28,9 @@ class Model:
 
     layer: any layer; `gw.Sequential(...)` for several. seed: of the initial weights, of shuffling and of dropout (None: from
     the system). dtype: "float32" or "float64". kernel: "auto" (compiled where it can be: see `kernels()`), "numpy", or
-    "compiled" (refused where it can't be; training runs on NumPy always). threads: how many threads the linear
-    algebra may use (None: as the environment says; a number needs threadpoolctl). parameters: use these instead of new ones.
+    "compiled" (refused where it can't be; training runs on NumPy always). threads: how many threads may share
+    its work where there is enough (None: as many as the process has processors, or as OMP_NUM_THREADS says; a number binds
+    the linear algebra too, and needs threadpoolctl). parameters: use these instead of new ones.
 
     Inputs are `(B, T, F)`, or `(B, T)` whole numbers where the network begins with an Embedding; a list of `(T_i, F)` gives
     a list of `(T_i, O)`. `lengths` (B,), `mask` (B, T) bool, True = live, and `starts` (B, T) bool, True = a new sequence
@@ -349,8 +350,7 @@ class Model:
 
     def _forward(self, x: Array, live: Steps | None, start: Any) -> tuple[Any, Any]:
         with self._threads.limit():
-            y, after, _ = self._layer.forward(self._scope, x, start, steps=live, kernel=self._kernel)
-        return y, after
+            return infer(self._layer, self._scope, x, (start, live), self._kernel)
 
     def _batch(self, x: Any, given: Steps) -> Batch:
         return inputs.batch(self._layer, x, given, self._dtype)

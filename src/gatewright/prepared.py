@@ -8,6 +8,7 @@ from gatewright.arrays import Array
 from gatewright.layers.base import Layer, Step
 from gatewright.parameters import Scope
 from gatewright.state import tree_items, tree_map
+from gatewright.steps import Steps
 from gatewright.threads import Threads
 
 SMALL = 1 << 19  # bytes: copying more costs as much as it saves
@@ -58,6 +59,18 @@ def prepared(layer: Layer, params: Scope, x: Array, state: Any, kernel: str) -> 
     """What computes inputs of the shape of x from `state` (None: the learned one, or zero); None where NumPy must help."""
     step = layer.prepare(params, x, state, kernel)
     return None if step is None else Prepared(step, x, params.version)
+
+
+def infer(layer: Layer, params: Scope, x: Array, start: tuple[Any, Steps | None], kernel: str) -> tuple[Any, Any]:
+    """(y, state) for x from start: (state, live steps); compiled from end to end where that can be, y then being new."""
+    state, live = start
+    timed = x.ndim == (2 if layer.takes_indices else 3)
+    step = layer.prepare(params, np.ascontiguousarray(x), state, kernel) if timed and live is None and x.size else None
+    if step is None:
+        return layer.forward(params, x, state, steps=live, kernel=kernel)[:2]
+    for run in step.runs:
+        run()
+    return step.y, step.state
 
 
 class Pool:

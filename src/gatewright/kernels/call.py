@@ -10,7 +10,7 @@ import numpy as np
 
 from gatewright.arrays import Array
 from gatewright.kernels.target import Code
-from gatewright.threads import together
+from gatewright.threads import shares, together
 
 
 def address(array: Array) -> int:
@@ -59,8 +59,14 @@ class RowKernel(ABC):
     """Compiled code that makes a row of y of every row of x, each by itself."""
 
     @abstractmethod
-    def prepare(self, packed: Any, x: Array, y: Array) -> Call:
+    def call(self, packed: Any, x: Array, y: Array) -> Call:
         """A call that writes into y (N, O), for x (N, F), both float32 with a contiguous last axis."""
+
+    def prepare(self, packed: Any, x: Array, y: Array) -> Call | Team:
+        """`call`, or several if threads can share the rows."""
+        parts = shares(len(x), 2.0 * x.size * (y.shape[1] if len(x) else 0))
+        calls = [self.call(packed, x[part], y[part]) for part in parts]
+        return calls[0] if len(calls) == 1 else Team(calls)
 
     def infer(self, packed: Any, x: Array, size: int) -> Array:
         """y (N, size) for x (N, F), any N."""
