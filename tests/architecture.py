@@ -23,7 +23,7 @@ LADDER: tuple[tuple[str, ...], ...] = (
     ("kernels",),
     ("layers",),
     ("prepared", "training", "streaming", "inputs", "files", "tables", "weights", "interop"),
-    ("model",),
+    ("model", "importers"),
     ("forecasting", "text", "viz", "data"),
     ("estimators",),
     ("cli",),

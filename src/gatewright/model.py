@@ -9,6 +9,7 @@ from gatewright import checking, checks, files, inputs, layers, state, tables
 from gatewright.arrays import Array, float_dtype, numbers
 from gatewright.errors import OptionError, ShapeError
 from gatewright.inputs import Batch
+from gatewright.interop import pytorch
 from gatewright.layers import Layer, Recurrent, Sequential
 from gatewright.parameters import Parameters, Scope
 from gatewright.prepared import Pool, infer
@@ -288,6 +289,14 @@ class Model:
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Writes weights in the form of `get_weights`. Raises ShapeError or DataError, nothing written, if they don't fit."""
         self._parameters.assign(from_list(self._parameters, weights))
+
+    def to_pytorch(self, layers: Sequence[str] | None = None) -> dict[str, Array]:
+        """A state dict for PyTorch's modules, {name: array} in the model's dtype: torch.from_numpy makes tensors of them.
+
+        layers: names for those layers of a Sequential that have parameters (None: their indices, as in nn.Sequential). The
+        merged bias is `bias_ih`; `bias_hh` is zero, but for a GRU's bn. Raises OptionError for what PyTorch's modules can't be.
+        """
+        return pytorch.write(self._layer, self._parameters, layers)
 
     def freeze(self, names: str | Iterable[str]) -> list[str]:
         """Takes parameters out of training: by name ("0.W"), layer ("0") or pattern ("*.b"); returns their names."""
