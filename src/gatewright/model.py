@@ -198,8 +198,8 @@ class Model:
         data = self._data(x, y, Steps(lengths, mask, starts), sample_weight)
         options = FitOptions(
             loss=loss, optimizer=optimizer, epochs=epochs, batch_size=batch_size,
-            validation=None if validation is None else self._data(*inputs.validation(validation)), metrics=metrics, callbacks=callbacks,
-            schedule=schedule, clip_norm=clip_norm, clip_value=clip_value, accumulate=accumulate, class_weight=class_weight,
+            validation=None if validation is None else self._data(*inputs.validation(validation)), metrics=metrics,
+            callbacks=callbacks, schedule=schedule, clip_norm=clip_norm, clip_value=clip_value, accumulate=accumulate, class_weight=class_weight,
             tbptt=tbptt, stateful=stateful, shuffle=shuffle, checkpoint=checkpoint, resume=resume, verbose=verbose,
             rng=self._rng, kernel=self._kernel,
         )  # fmt: skip

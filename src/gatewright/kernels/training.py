@@ -143,9 +143,8 @@ def _memory(sizes: list[int]) -> tuple[Array, list[int]]:
 
 
 def _flat(x: Array) -> Array:
-    """x (T, B, F) such that its rows, counted over all steps, are equally far apart; a copy where they are not."""
-    x = contiguous(np.asarray(x, np.float32))
-    return x if len(x) < 2 or x.strides[0] == x.shape[1] * x.strides[1] else np.ascontiguousarray(x)
+    """x (T, B, F) such that its rows, counted over all steps, are equally far apart, by its strides too; a copy if need be."""
+    return contiguous(np.asarray(x, np.float32)).reshape(-1, x.shape[2]).reshape(x.shape)
 
 
 def _whole(dy: Array, lanes: int) -> Array:
