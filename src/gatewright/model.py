@@ -199,9 +199,9 @@ class Model:
         options = FitOptions(
             loss=loss, optimizer=optimizer, epochs=epochs, batch_size=batch_size,
             validation=None if validation is None else self._data(*inputs.validation(validation)), metrics=metrics,
-            callbacks=callbacks, schedule=schedule, clip_norm=clip_norm, clip_value=clip_value, accumulate=accumulate, class_weight=class_weight,
-            tbptt=tbptt, stateful=stateful, shuffle=shuffle, checkpoint=checkpoint, resume=resume, verbose=verbose,
-            rng=self._rng, kernel=self._kernel,
+            callbacks=callbacks, schedule=schedule, clip_norm=clip_norm, clip_value=clip_value, accumulate=accumulate,
+            class_weight=class_weight, tbptt=tbptt, stateful=stateful, shuffle=shuffle, checkpoint=checkpoint, resume=resume,
+            verbose=verbose, rng=self._rng, kernel=self._kernel,
         )  # fmt: skip
         with self._threads.limit():
             return trainer.fit(self._network, self._parameters, data, options)

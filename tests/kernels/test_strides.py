@@ -15,7 +15,7 @@ def test_nothing_but_the_rows_given_is_read(layer, rows, steps):
     around = np.full((3 * rows + 9, steps, 3), np.nan, np.float32)
     around[3 : 3 + rows] = x
     wanted = model.gradients(x, y)[1].flat
-    assert np.count_nonzero(wanted) > (0.9 if steps > 1 else 0.2) * wanted.size  # one step alone knows no U
+    assert np.count_nonzero(wanted) > (0.9 if steps > 1 else 0.1) * wanted.size  # one step alone knows no U
     assert np.array_equal(model.gradients(around[3 : 3 + rows], y)[1].flat, wanted)
     model.fit(around[3 : 3 + rows], y, verbose=False)
     assert np.isfinite(model.parameters.flat).all()
