@@ -94,7 +94,7 @@ class Optimizer(ABC):
         for segment in state.segments:
             where = segment.where
             slots = {slot: array[where] for slot, array in state.slots.items()}
-            now = segment._replace(learning_rate=schedule(segment.learning_rate))
+            now = Segment(where, schedule(segment.learning_rate), segment.weight_decay)
             self.step(flat[where], gradient[where], slots, now, state.count + 1)
         state.count += 1
 
@@ -230,7 +230,7 @@ class Adam(Optimizer):
         square += g
         if self.amsgrad:
             square = np.maximum(slots["largest"], square, out=slots["largest"])
-        root = np.sqrt(square)
+        root = np.sqrt(square, out=g)
         root /= math.sqrt(1 - beta2**count)
         root += self.eps
         np.divide(slots["mean"], root, out=root)
@@ -266,10 +266,11 @@ def get(optimizer: str | Optimizer) -> Optimizer:
 
 def global_norm(gradient: Array, segments: list[Segment]) -> float:
     """The Euclidean norm of the trained part of `gradient` (N,)."""
+    trained = [gradient[segment.where] for segment in segments]
     with np.errstate(over="ignore"):
-        square = sum(float(gradient[s.where] @ gradient[s.where]) for s in segments)
+        square = sum(float(g @ g) for g in trained)
     if not math.isfinite(square):  # float32 overflows at 1e19
-        square = sum(float(np.square(gradient[s.where], dtype=float).sum()) for s in segments)
+        square = sum(float(np.square(g, dtype=float).sum()) for g in trained)
     return math.sqrt(square)
 
 

@@ -136,14 +136,15 @@ class _Training:
         at, rows = self.at, len(self.data.x)
         if not at.row:
             at.order = self.rng.permutation(rows) if self.options.shuffle else np.arange(rows)
-        while at.row < rows:
-            stop = min(at.row + self.options.batch_size * self.options.accumulate, rows)
-            with np.errstate(all="ignore"):  # NaN and infinity are looked for, and raise an error that says more
-                self._learn(at.row, stop)
-            at.row = stop
-            if stop < rows:
-                self._save_if_due()
-            progress.rows(at.epoch + 1, stop, at.tally.loss)
+        # NaN and infinity are looked for, and raise an error that says more.
+        with np.errstate(all="ignore"), self.run.grads.edit() as gradient:
+            while at.row < rows:
+                stop = min(at.row + self.options.batch_size * self.options.accumulate, rows)
+                self._learn(at.row, stop, gradient)
+                at.row = stop
+                if stop < rows:
+                    self._save_if_due()
+                progress.rows(at.epoch + 1, stop, at.tally.loss)
         self._end_epoch()
         progress.epoch(self.info.epoch, self.info.logs)
 
@@ -176,23 +177,23 @@ class _Training:
 
     # --- an update
 
-    def _learn(self, start: int, stop: int) -> None:
-        """The rows from `start` to `stop` of this epoch: one update, or one a window of time."""
+    def _learn(self, start: int, stop: int, gradient: Array) -> None:
+        """The rows from `start` to `stop` of this epoch: one update, or one a window of time; `gradient` is that of run.grads."""
         size, order = self.options.batch_size, self.at.order
         assert order is not None
-        parts = [(rows, self.data.rows(rows)) for rows in np.split(order[start:stop], range(size, stop - start, size))]
+        slices = [slice(first, min(first + size, stop)) for first in range(start, stop, size)]
+        parts = [(order[rows], self.data.rows(order[rows] if self.options.shuffle else rows)) for rows in slices]
         states = [self.at.carried] * len(parts)
         for window in windows(self.data.x.shape[1] if self.data.x.ndim > 1 else 0, self.options.truncation):
             total = sum(part.window(window.fresh, window.stop).total for _, part in parts)
-            with self.run.grads.edit() as gradient:
-                gradient.fill(0)
-                for k, (rows, part) in enumerate(parts):
-                    # Stateful parts are one stretch of time after the other: each begins where the one before it ended.
-                    state = states[k - 1] if self.options.stateful and k else states[k]
-                    learned = self._add(rows, part, window, (state, total))
-                    states[k] = learned.state
-                if total:
-                    self._step(gradient)
+            gradient.fill(0)
+            for k, (rows, part) in enumerate(parts):
+                # Stateful parts are one stretch of time after the other: each begins where the one before it ended.
+                state = states[k - 1] if self.options.stateful and k else states[k]
+                learned = self._add(rows, part, window, (state, total))
+                states[k] = learned.state
+            if total:
+                self._step(gradient)
             self.info.update = self.memory.count
             for callback in self.callbacks:
                 callback.on_update_end(self.info)
@@ -226,8 +227,8 @@ class _Training:
         if self.options.clip_norm is not None:
             optimizers.clip_norm(gradient, self.memory.segments, self.options.clip_norm)
         self.at.rate = self._rate(self.optimizer.learning_rate)
-        np.copyto(self.before, self.params.flat)
         with self.params.edit() as flat:
+            np.copyto(self.before, flat)
             try:
                 self.optimizer.update(flat, gradient, self.memory, self._rate)
                 if not all_finite(flat):
