@@ -178,7 +178,7 @@ class _Training:
     # --- an update
 
     def _learn(self, start: int, stop: int, gradient: Array) -> None:
-        """The rows from `start` to `stop` of this epoch: one update, or one a window of time; `gradient` is that of run.grads."""
+        """The rows from `start` to `stop` of this epoch: an update, or one a window of time; `gradient`: all of run.grads."""
         size, order = self.options.batch_size, self.at.order
         assert order is not None
         slices = [slice(first, min(first + size, stop)) for first in range(start, stop, size)]
