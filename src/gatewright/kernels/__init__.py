@@ -15,13 +15,14 @@
 
 from typing import Any
 
-TRAINED = ("rnn", "lstm", "gru", "adam")  # in training the others run on NumPy
+TRAINED = ("rnn", "lstm", "gru", "dense", "adam")  # in training the others run on NumPy
 
 
 def problem(kind: str, *details: Any, training: bool = False) -> str | None:
     """Why this can't be compiled here, or None.
 
-    kind and details: "rnn", "lstm" or "gru" and the cell's Options; "dense" and the name of its activation; "norm"; "adam".
+    kind and details: "rnn", "lstm" or "gru" and the cell's Options; "adam"; "norm"; "dense" and the name of its
+    activation, "narrow dense" if it has so few outputs that it is faster trained on NumPy.
     """
     try:
         from gatewright.kernels import formulas, heads, target
@@ -31,7 +32,7 @@ def problem(kind: str, *details: Any, training: bool = False) -> str | None:
         return "training runs on NumPy"
     if target.problem() or kind in ("norm", "adam"):
         return target.problem()
-    if kind == "dense":
+    if kind.endswith("dense"):
         (name,), known = details, heads.ACTIVATIONS
         return None if name in known else f"activation {name!r}: {', '.join(known)} are compiled"
     found = formulas.find(kind, *details)
@@ -47,6 +48,6 @@ def load(kind: str, *details: Any, training: bool = False) -> Any:
         return adam.compiled(target.host())
     if kind == "norm":
         return norm.compiled(target.host())
-    if kind == "dense":
+    if kind.endswith("dense"):
         return dense.compiled(*details, target.host())
     return (both if training else recurrent).compiled(kind, *details, target.host())
