@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from gatewright.arrays import Array
 from gatewright.kernels import backward, formulas, repacking, scan
 from gatewright.kernels.call import Call, address, contiguous
+from gatewright.kernels.emitter import FLOAT
 from gatewright.kernels.formulas import Cell
 from gatewright.kernels.packing import aligned
 from gatewright.kernels.recurrent import TURN, ahead
@@ -21,9 +23,9 @@ class Packed(NamedTuple):
     """The weights of one layer and direction, packed for both ways."""
 
     weights: Any  # as they came
+    size: "Sizes"
     there: list[int]  # addresses of the panels of the scan
     back: list[int]  # addresses of the transposed panels
-    bytes: int  # of the scan's panels
     memory: Array
 
 
@@ -32,9 +34,9 @@ class Cache(NamedTuple):
 
     x: Array  # (T, B, F) input
     padded: Any  # a State of (T + 1, B, Hp)
-    kept: Array  # (T, B, letters, Hp)
+    places: list[int]  # the addresses of the states and of what else was kept, (T, B, letters, Hp)
+    memory: Array  # of all but x
     hidden: int  # H
-    places: list[int]  # the addresses of the states and of what was kept
 
     @property
     def states(self) -> Any:
@@ -43,7 +45,7 @@ class Cache(NamedTuple):
 
 
 class Gradients(NamedTuple):
-    x: Array  # (T, B, F)
+    x: Array | None  # (T, B, F)
     weights: Any
     state: Any  # of the initial state
 
@@ -56,6 +58,37 @@ def compiled(cell: str, options: Any, target: Target) -> "Kernel":
     return Kernel(found, target)
 
 
+class Sizes(NamedTuple):
+    """How large the arrays of one layer and direction are; what is counted in bytes says so."""
+
+    features: int
+    hidden: int
+    vectors: int  # of the units
+    feature_vectors: int
+    row: int  # float32 in a state's row of whole vectors
+    panels: tuple[int, ...]  # where each begins, in bytes, and where the last one ends
+    sums: tuple[int, ...]  # the same of what the way back sums up: db, dW, dU
+
+
+@functools.cache
+def sizes(cell: Cell, lanes: int, features: int, hidden: int) -> Sizes:
+    """The sizes of a layer's arrays."""
+    vectors, wide, rows = -(-hidden // lanes), -(-features // lanes), {"x": features}
+    row = vectors * lanes
+    panels = []
+    for stage in cell.stages:
+        panels += [len(stage.sums), *(rows.get(operand, hidden) * len(into) for operand, into in stage.operands)]
+    for operand in "xh" + cell.scratch:
+        panels.append((wide * lanes if operand == "x" else row) * len(cell.into(operand)))
+    sums = len(cell.d), features * len(cell.gates), hidden * len(cell.gates)
+    return Sizes(features, hidden, vectors, wide, row, _places(panels, FLOAT * row), _places(sums, FLOAT * row))
+
+
+def _places(sizes: Iterable[int], unit: int) -> tuple[int, ...]:
+    """Where parts of so many units of bytes, one behind the other, begin, and where the last one ends."""
+    return tuple(unit * place for place in itertools.accumulate(sizes, initial=0))
+
+
 class Kernel:
     """A cell's compiled scan, there and back."""
 
@@ -65,81 +98,80 @@ class Kernel:
         self.there = Code(scan.Scan(cell, target, training=True).text(), scan.NAME)
         self.back = Code(backward.Backward(cell, target).text(), backward.NAME)
 
-    # --- weights
-
     def pack(self, weights: Any) -> Packed:
         """The weights (a cell's Weights, float32) in the order in which tiles read them."""
-        cell, lanes, (F, H) = self.cell, self.target.lanes, (len(weights.W), len(weights.U))
-        vectors, wide = -(-H // lanes), -(-F // lanes)
-        sizes = []
-        for stage in cell.stages:
-            sizes += [len(stage.sums), *((F if operand == "x" else H) * len(into) for operand, into in stage.operands)]
-        there, back = len(sizes), ["x", "h", *cell.scratch]
-        sizes += [(wide if operand == "x" else vectors) * lanes * len(cell.into(operand)) for operand in back]
-        memory, places = _memory([size * vectors * lanes for size in sizes])
+        lanes, (F, H) = self.target.lanes, (len(weights.W), len(weights.U))
+        size = sizes(self.cell, lanes, F, H)
+        memory, begin = aligned(size.panels[-1] // FLOAT)
         if H % lanes or F % lanes:
             memory.fill(0)
-        nothing = np.zeros(len(cell.gates) * H, np.float32)
-        given = [nothing if array is None else array for array in (*weights, None)[:4]]
-        Call(self.packing, [F, H, vectors, wide, *map(address, given), *places], (weights, nothing)).run()
-        return Packed(weights, places[:there], places[there:], 4 * sum(sizes[:there]) * vectors * lanes, memory)
+        nothing = np.zeros(weights.U.shape[1], np.float32)  # a bias that is absent; not every cell has the last
+        given = (*weights, None)[:4]
+        places = [begin + place for place in size.panels[:-1]]
+        numbers = [*size[:4], *(address(nothing if array is None else array) for array in given), *places]
+        Call(self.packing, numbers, (weights, nothing, memory)).run()
+        there = len(scan.weights(self.cell))
+        return Packed(weights, size, places[:there], places[there:], memory)
 
     # --- the pair
 
     def forward(self, packed: Packed, x: Array, state: Any) -> Cache:
         """All T steps of x (T, B, F) from `state`; the states after every step are in the cache."""
-        cell, (T, B, F), H, lanes = self.cell, x.shape, len(packed.weights.U), self.target.lanes
-        x, vectors = _flat(x), -(-H // lanes)
-        row, gates = vectors * lanes, [len(stage.sums) for stage in cell.stages]
-        memory, places = _memory([*[(T + 1) * B * row for _ in cell.state], T * B * row * len(cell.kept)])
-        states = [memory[k * (T + 1) * B * row :][: (T + 1) * B * row].reshape(T + 1, B, row) for k in range(len(cell.state))]
-        for array, given in zip(states, state, strict=True):
+        cell, size, lanes, x = self.cell, packed.size, self.target.lanes, _flat(x)
+        (T, B, _), H, row, count = x.shape, size.hidden, size.row, len(cell.state)
+        room = (T + 1) * B * row
+        memory, begin = aligned(count * room + T * B * row * len(cell.kept))
+        padded = [memory[k * room : (k + 1) * room].reshape(T + 1, B, row) for k in range(count)]
+        for array, given in zip(padded, state, strict=True):
             array[0, :, :H] = given
-            array[0, :, H:] = 0
-        chunk = ahead(T, B, packed.bytes, 4 * B * row * sum(gates))
-        sizes = [TURN, self.target.registers * lanes, *(B * row for _ in cell.scratch), *(chunk * B * row * n for n in gates)]
-        work, room = _memory(sizes)
-        work[:TURN] = 0
+            if row > H:
+                array[0, :, H:] = 0
+        places = [begin + k * room * FLOAT for k in range(count + 1)]
+        cache = Cache(x, type(state)(*padded), places, memory, H)
         if x.size:
-            numbers = [B, T, F, H, vectors, chunk, address(x), x.strides[1], x.strides[0], *places, *room, *packed.there]
-            Call(self.there, numbers, (x, packed, memory, work)).run()
-        kept = memory[len(states) * (T + 1) * B * row :].reshape(T, B, len(cell.kept), row)
-        return Cache(x, type(state)(*states), kept, H, places)
+            gates = [len(stage.sums) for stage in cell.stages]
+            chunk = ahead(T, B, size.panels[len(packed.there)], FLOAT * B * row * sum(gates))
+            scratch = [B * row] * len(cell.scratch)
+            parts = _places(
+                [FLOAT * n for n in (TURN, self.target.registers * lanes, *scratch, *(chunk * B * row * n for n in gates))], 1
+            )
+            work, start = aligned(parts[-1] // FLOAT)
+            work[:TURN] = 0
+            numbers = [B, T, *size[:3], chunk, address(x), x.strides[1], x.strides[0], *places]
+            Call(self.there, numbers + [start + part for part in parts[:-1]] + packed.there, (cache, packed, work)).run()
+        return cache
 
-    def backward(self, packed: Packed, cache: Cache, dsteps: Any, dstate: Any) -> Gradients:
-        """Back-propagation through time; dsteps (T, B, H) and dstate (B, H) as in cells/, of h alone what every step got."""
-        cell, lanes, x, H = self.cell, self.target.lanes, cache.x, cache.hidden
-        (T, B, F), vectors, wide = x.shape, -(-H // lanes), -(-x.shape[2] // lanes)
-        row, dy = vectors * lanes, _whole(dsteps.h, lanes)
-        chunk = max(1, min(T, CHUNK // max(B, 1)))
-        letters, names, gates = len(cell.d), cell.state + cell.scratch, len(cell.gates)
-        sizes = [letters * row, F * gates * row, H * gates * row, 4 * lanes, *(B * row for _ in names)]
-        sums, ends = _memory(sizes)
+    def backward(self, packed: Packed, cache: Cache, dsteps: Any, dstate: Any, wants_dx: bool = True) -> Gradients:
+        """Back-propagation through time; dsteps (T, B, H) and dstate (B, H) as in cells/, of h alone what every step got.
+
+        wants_dx: False leaves the gradient of x out.
+        """
+        cell, size, lanes, x, H = self.cell, packed.size, self.target.lanes, cache.x, cache.hidden
+        (T, B, F), row, letters, gates = x.shape, size.row, len(cell.d), len(cell.gates)
+        names, dy, (_, dW, dU, end) = cell.state + cell.scratch, _whole(dsteps.h, lanes), size.sums
+        carried = _places([end, 4 * lanes * FLOAT, *[B * row * FLOAT] * len(names)], 1)[1:]
+        sums, begin = aligned(carried[-1] // FLOAT)
         sums.fill(0)
-        db, dW, dU, _, *carried = np.split(sums, list(itertools.accumulate(sizes))[:-1])
-        carried = [array.reshape(B, row)[:, :H] for array in carried[: len(cell.state)]]
-        for array, given in zip(carried, dstate, strict=True):
+        before = [sums[a // FLOAT : b // FLOAT].reshape(B, row)[:, :H] for a, b in itertools.pairwise(carried[1:])]
+        for array, given in zip(before, dstate, strict=False):
             array[:] = given
-        dx, (begin,) = _memory([T * B * wide * lanes])
-        dz, (work,) = _memory([chunk * B * letters * row])
+        wide = size.feature_vectors if wants_dx else 0
+        chunk = max(1, min(T, CHUNK // max(B, 1)))
+        (dx, there), (dz, work) = aligned(T * B * wide * lanes), aligned(chunk * B * letters * row)
         if x.size:
-            numbers = [B, T, F, H, vectors, wide, chunk, address(x), x.strides[1], address(dy), dy.strides[1], dy.strides[0]]
-            numbers += [begin, cache.places[-1], work, *ends[:4], *cache.places[:-1], *ends[4:], *packed.back]
+            numbers = [B, T, F, H, size.vectors, wide, chunk, address(x), x.strides[1]]
+            numbers += [address(dy), dy.strides[1], dy.strides[0], there, cache.places[-1], work]
+            numbers += [begin + place for place in (0, dW, dU, end)] + cache.places[:-1]
+            numbers += [begin + place for place in carried[1:-1]] + packed.back
             Call(self.back, numbers, (x, cache, packed, dy, sums, dx, dz)).run()
-        biases = db.reshape(letters, row)[:, :H]
-        found = [*(array.reshape(-1, gates, row)[..., :H] for array in (dW, dU)), biases[-gates:], biases[0]]
-        dweights = (
-            None if given is None else array.reshape(given.shape) for given, array in zip(packed.weights, found, strict=False)
-        )
+        biases = sums[: dW // FLOAT].reshape(letters, row)[:, :H]
+        blocks = [sums[a // FLOAT : b // FLOAT].reshape(-1, gates, row)[..., :H] for a, b in ((dW, dU), (dU, end))]
+        dweights = [
+            None if given is None else array.reshape(given.shape)
+            for given, array in zip(packed.weights, (*blocks, biases[-gates:], biases[0]), strict=False)
+        ]
         dx = dx.reshape(T, B, wide * lanes)[..., :F]
-        return Gradients(dx, type(packed.weights)(*dweights), type(dstate)(*carried))
-
-
-def _memory(sizes: list[int]) -> tuple[Array, list[int]]:
-    """Room for so many float32, one part behind the other, not set: the whole, and the address of every part."""
-    starts = list(itertools.accumulate([0, *sizes]))
-    memory, begin = aligned(starts[-1])
-    return memory, [begin + memory.itemsize * start for start in starts[:-1]]
+        return Gradients(dx if wants_dx else None, type(packed.weights)(*dweights), type(dstate)(*before[: len(cell.state)]))
 
 
 def _flat(x: Array) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 
 from gatewright import activations, checks, initializers
 from gatewright.activations import Activation
-from gatewright.arrays import Array
+from gatewright.arrays import Array, blocks
 from gatewright.errors import OptionError, one_of
 from gatewright.layers import base, dispatch, pipeline, scan
 from gatewright.layers.base import Layer, Result, Rng, Shape, Step
@@ -233,7 +233,7 @@ class Recurrent(Layer):
                 finals.append(cell.State(*map(packed.leave, end)))
                 scans.append(kept)
             line = np.concatenate([seq.h for seq in sequences[-ways:]], axis=-1) if ways > 1 else sequences[-1].h
-        final = cell.State(*map(np.stack, zip(*finals, strict=True)))
+        final = cell.State(*map(_stacked, zip(*finals, strict=True)))
         latest = _latest(self.steps_out(x, steps), *x.shape[:2]) if self.masked_output == "repeat" else None
         cache = Cache(packed, out, x.shape[1], tuple(scans), tuple(dropped), latest, state is None)
         return self._output(cache, sequences, finals, line), final, cache
@@ -249,13 +249,13 @@ class Recurrent(Layer):
         h, final = kernel.infer(self._packed(kernel, scope), x, state, packed.rectangles())
         return type(state)(h, *(None for _ in state[1:])), final, scan.Replay(x.shape, x, state)
 
-    def _pair(self, kernel: Any, scope: Scope) -> scan.Pair:
+    def _pair(self, kernel: Any, scope: Scope, wants_dx: bool = True) -> scan.Pair:
         """The cell's functions as `kernel` has them, or in NumPy where it is None."""
         if kernel is None:
             given = {"weights": self._weights(scope), "options": self.options}
             return scan.Pair(partial(self.cell.forward, **given), partial(self.cell.backward, **given))
         weights = self._packed(kernel, scope)
-        return scan.Pair(partial(kernel.forward, weights), partial(kernel.backward, weights))
+        return scan.Pair(partial(kernel.forward, weights), partial(kernel.backward, weights, wants_dx=wants_dx))
 
     def _kept(self, scope: Scope, kept: scan.Scan | scan.Replay, packed: Packing) -> scan.Scan:
         """What the backward pass needs; after inference the layer runs once more, as it does in training."""
@@ -298,31 +298,38 @@ class Recurrent(Layer):
 
     def backward(self, params: Scope, grads: Scope, cache: Cache, dy: Any, dstate: Any = None) -> tuple[Array, Any]:
         """dx (B, T, F) and the gradient of the initial state, from dy of the output's shape."""
+        dline, dstate = self._backward((params, grads), cache, dy, dstate, wants_dx=True)
+        return cache.packing.unpack(cache.packing.flip(dline) if self.go_backwards else dline, cache.time), dstate
+
+    def finish(self, params: Scope, grads: Scope, cache: Cache, dy: Any, dstate: Any = None) -> Any:
+        return self._backward((params, grads), cache, dy, dstate, wants_dx=False)[1]
+
+    def _backward(self, scopes: tuple[Scope, Scope], cache: Cache, dy: Any, dstate: Any, wants_dx: bool) -> tuple[Any, Any]:
+        """The gradients of the packed input, which compiled code leaves out unless it is wanted, and of the initial state."""
         cell, packed, ways = self.cell, cache.packing, len(self.directions)
         dsequences, dfinals = self._d_output(cache, dy, dstate)
         dline: Array | None = None
         dstates: list[Any] = []
         for k in reversed(range(self.num_layers)):
-            dlines: list[Array] = []
+            dlines: list[Any] = []
             for d in reversed(range(ways)):
                 index = k * ways + d
+                params, grads = (self._scope(scope, index) for scope in scopes)
                 dseq, dfinal = dsequences[index], dfinals[index]
                 if dline is not None:  # the layer above read this one's output
                     above = dline[..., d * self.hidden_size : (d + 1) * self.hidden_size]
                     dseq = dseq._replace(h=dseq.h + above if self.return_state_sequence else above)
                 dseq = cell.State(*(a if a is None or not d else packed.flip(a) for a in dseq))
-                scope = self._scope(params, index)
-                kept = self._kept(scope, cache.scans[index], packed)
-                undone = scan.backward(self._pair(kept.kernel, scope), kept, dseq, dfinal, packed)
-                dlines.append(packed.flip(undone[0]) if d else undone[0])
-                self._add_weights(self._scope(grads, index), undone[1])
-                dstates.insert(0, self._d_initial(grads, index, undone[2], cache))
-            dline = dlines[0] if ways == 1 else dlines[0] + dlines[1]
+                kept = self._kept(params, cache.scans[index], packed)
+                pair = self._pair(kept.kernel, params, wants_dx or k > 0)
+                dx, dweights, dfirst = scan.backward(pair, kept, dseq, dfinal, packed)
+                dlines.append(packed.flip(dx) if d and dx is not None else dx)
+                self._add_weights(grads, dweights)
+                dstates.insert(0, self._d_initial(grads, dfirst, cache))
+            dline = dlines[0] if ways == 1 or dlines[0] is None else dlines[0] + dlines[1]
             keep = cache.dropped[k]
             dline = dline if keep is None else dline * keep
-        assert dline is not None  # num_layers >= 1
-        dx = packed.unpack(packed.flip(dline) if self.go_backwards else dline, cache.time)
-        return dx, cell.State(*(np.stack(arrays) for arrays in zip(*dstates, strict=True)))
+        return dline, cell.State(*map(_stacked, zip(*dstates, strict=True)))
 
     def _d_output(self, cache: Cache, dy: Any, dstate: Any) -> tuple[list[Any], list[Any]]:
         """Undoes `_output`: gradients of the states of every step and of the final state, one State a layer and direction."""
@@ -339,12 +346,12 @@ class Recurrent(Layer):
             parts = [np.split(cache.out.pack(array), n, axis=-1) for array in dy]
             dsequences = [cell.State(*arrays) for arrays in zip(*parts, strict=True)]
         elif not self.return_sequences:
-            for d, part in enumerate(np.split(dy, ways, axis=-1)):
+            for d, part in enumerate(blocks(dy, ways)):
                 index = n - ways + d
                 dfinals[index] = dfinals[index]._replace(h=dfinals[index].h + part)
         else:
             dy = dy if cache.latest is None else _d_repeat(dy, cache.latest)
-            for d, part in enumerate(np.split(cache.out.pack(dy), ways, axis=-1)):
+            for d, part in enumerate(blocks(cache.out.pack(dy), ways)):
                 dsequences[n - ways + d] = dsequences[n - ways + d]._replace(h=part)
         return dsequences, [cell.State(*map(packed.d_leave, final)) for final in dfinals]
 
@@ -358,13 +365,13 @@ class Recurrent(Layer):
             arrays.append(packed.enter(given, fresh))
         return self.cell.State(*arrays)
 
-    def _d_initial(self, grads: Scope, index: int, dcolumns: Any, cache: Cache) -> Any:
+    def _d_initial(self, grads: Scope, dcolumns: Any, cache: Cache) -> Any:
         """Undoes `_initial`: the gradient (B, H) of the state handed in; adds those of a learned one."""
         dstate = []
         for name, array in zip(self.cell.State._fields, dcolumns, strict=True):
             dgiven, dfresh = cache.packing.d_enter(array)
             if self.learn_initial_state:
-                self._scope(grads, index).add(f"{name}0", dfresh + dgiven.sum(axis=0) if cache.stateless else dfresh)
+                grads.add(f"{name}0", dfresh + dgiven.sum(axis=0) if cache.stateless else dfresh)
             dstate.append(dgiven)
         return self.cell.State(*dstate)
 
@@ -372,6 +379,11 @@ class Recurrent(Layer):
         for name, array in zip(self.cell.Weights._fields, dweights or (), strict=dweights is not None):
             if array is not None:
                 grads.add(name, array)
+
+
+def _stacked(arrays: tuple[Array, ...]) -> Array:
+    """A copy of n arrays (B, H) as one of (n, B, H)."""
+    return np.stack(arrays) if len(arrays) > 1 else arrays[0][None].copy()
 
 
 def _latest(steps: Steps | None, batch: int, time: int) -> Array | None:

@@ -52,8 +52,8 @@ def forward(pair: Pair, x: Array, state: Any, packing: Packing) -> tuple[Any, An
     return sequence, state, tuple(caches)
 
 
-def backward(pair: Pair, scan: Scan, dsequence: Any, dstate: Any, packing: Packing) -> tuple[Array, Any, Any]:
-    """(dx, dweights, dstate): undoes `forward`, from the last rectangle to the first.
+def backward(pair: Pair, scan: Scan, dsequence: Any, dstate: Any, packing: Packing) -> tuple[Array | None, Any, Any]:
+    """(dx, dweights, dstate): undoes `forward`, from the last rectangle to the first; dx is None if the pair leaves it out.
 
     `dsequence` is a State of `(depth, S, H)`, an unused one None; `dstate` a State of `(S, H)`.
     """
@@ -66,7 +66,8 @@ def backward(pair: Pair, scan: Scan, dsequence: Any, dstate: Any, packing: Packi
     for (start, stop, n), cache in zip(reversed(packing.rectangles()), reversed(scan.caches), strict=True):
         dsteps = State(*(None if array is None else array[start:stop, :n] for array in dsequence))
         part = pair.backward(cache, dsteps=dsteps, dstate=State(*(array[:n] for array in dstate)))
-        dx[start:stop, :n] = part.x
+        if part.x is not None:
+            dx[start:stop, :n] = part.x
         for whole, now in zip(dstate, part.state, strict=True):
             whole[:n] = now
         dweights = part.weights if dweights is None else _sum(dweights, part.weights)
