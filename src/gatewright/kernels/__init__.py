@@ -1,4 +1,4 @@
-"""Inference in float32, compiled: LLVM code written from Python. Delete this folder and everything still works, on NumPy.
+"""Float32, compiled: LLVM code written from Python. Delete this folder and everything still works, on NumPy.
 
     emitter.py       one LLVM function at a time: loops, addresses, vectors
     mathematics.py   tanh, sigmoid, exp
@@ -15,8 +15,10 @@
 
 from typing import Any
 
+TRAINED = ("rnn", "lstm", "gru")  # in training the others run on NumPy
 
-def problem(kind: str, *details: Any) -> str | None:
+
+def problem(kind: str, *details: Any, training: bool = False) -> str | None:
     """Why this can't be compiled here, or None.
 
     kind and details: "rnn", "lstm" or "gru" and the cell's Options; "dense" and the name of its activation; "norm".
@@ -24,7 +26,9 @@ def problem(kind: str, *details: Any) -> str | None:
     try:
         from gatewright.kernels import formulas, heads, target
     except ImportError:
-        return "llvmlite is not installed, which makes inference faster: pip install 'gatewright[fast]'"
+        return "llvmlite is not installed, which makes both faster: pip install 'gatewright[fast]'"
+    if training and kind not in TRAINED:
+        return "training runs on NumPy"
     if target.problem() or kind == "norm":
         return target.problem()
     if kind == "dense":
@@ -34,12 +38,13 @@ def problem(kind: str, *details: Any) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def load(kind: str, *details: Any) -> Any:
+def load(kind: str, *details: Any, training: bool = False) -> Any:
     """The kernel of what has no problem, compiled at its first use."""
     from gatewright.kernels import dense, norm, recurrent, target
+    from gatewright.kernels import training as both
 
     if kind == "norm":
         return norm.compiled(target.host())
     if kind == "dense":
         return dense.compiled(*details, target.host())
-    return recurrent.compiled(kind, *details, target.host())
+    return (both if training else recurrent).compiled(kind, *details, target.host())

@@ -38,7 +38,7 @@ class Kernel(RowKernel):
         bias = np.zeros(W.shape[1], np.float32) if b is None else b
         return Packed(panels([W], self.target.lanes), panels([bias[None]], self.target.lanes), W.shape[1])
 
-    def prepare(self, packed: Packed, x: Array, y: Array) -> Call:
+    def call(self, packed: Packed, x: Array, y: Array) -> Call:
         vectors, features, _, lanes = packed.weights.shape
         room = self.target.registers * lanes
         work, begin = aligned(room + vectors * lanes)

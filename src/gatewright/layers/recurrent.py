@@ -13,7 +13,7 @@ from gatewright import activations, checks, initializers
 from gatewright.activations import Activation
 from gatewright.arrays import Array
 from gatewright.errors import OptionError, one_of
-from gatewright.layers import base, dispatch, scan
+from gatewright.layers import base, dispatch, pipeline, scan
 from gatewright.layers.base import Layer, Result, Rng, Shape, Step
 from gatewright.layers.dispatch import Ask, Choice
 from gatewright.parameters import Parameters, Scope
@@ -214,7 +214,7 @@ class Recurrent(Layer):
         steps: Steps | None = None, training: bool = False, rng: Rng = None, kernel: str = "auto",
     ) -> Result:  # fmt: skip
         """y, the final state and the cache, for x (B, T, F) and a state of (num_layers * directions, B, H) arrays."""
-        cell, run = self.cell, self.choice(self._dtype(params, x, state), kernel, training)
+        cell, run = self.cell, self.choice(self._dtype(self._scope(params, 0), x, state), kernel, training)
         packed, out = self._packings(x, steps)
         ways = len(self.directions)
         line = packed.pack(x)
@@ -227,7 +227,7 @@ class Recurrent(Layer):
             for d in range(ways):
                 first = self._initial(params, k * ways + d, state, x.shape[0], packed)
                 seq, end, kept = self._scan(
-                    run, self._scope(params, k * ways + d), packed.flip(line) if d else line, first, packed
+                    run, self._scope(params, k * ways + d), packed.flip(line) if d else line, first, packed, training
                 )
                 sequences.append(tree_map(packed.flip, seq) if d else seq)
                 finals.append(cell.State(*map(packed.leave, end)))
@@ -238,27 +238,42 @@ class Recurrent(Layer):
         cache = Cache(packed, out, x.shape[1], tuple(scans), tuple(dropped), latest, state is None)
         return self._output(cache, sequences, finals, line), final, cache
 
-    def _scan(self, run: Choice, scope: Scope, x: Array, state: Any, packed: Packing) -> tuple[Any, Any, Any]:
+    def _scan(
+        self, run: Choice, scope: Scope, x: Array, state: Any, packed: Packing, training: bool
+    ) -> tuple[Any, Any, scan.Scan | scan.Replay]:
         """One layer and direction over packed steps: the states, the final one, and what the backward pass needs."""
-        if run.load is None:
-            return scan.forward(self.cell, self._weights(scope), self.options, x, state, packed)
-        kernel = run.load()
+        kernel = None if run.load is None else run.load()
+        if kernel is None or training:
+            sequence, final, caches = scan.forward(self._pair(kernel, scope), x, state, packed)
+            return sequence, final, scan.Scan(x.shape, caches, kernel)
         h, final = kernel.infer(self._packed(kernel, scope), x, state, packed.rectangles())
         return type(state)(h, *(None for _ in state[1:])), final, scan.Replay(x.shape, x, state)
 
+    def _pair(self, kernel: Any, scope: Scope) -> scan.Pair:
+        """The cell's functions as `kernel` has them, or in NumPy where it is None."""
+        if kernel is None:
+            given = {"weights": self._weights(scope), "options": self.options}
+            return scan.Pair(partial(self.cell.forward, **given), partial(self.cell.backward, **given))
+        weights = self._packed(kernel, scope)
+        return scan.Pair(partial(kernel.forward, weights), partial(kernel.backward, weights))
+
+    def _kept(self, scope: Scope, kept: scan.Scan | scan.Replay, packed: Packing) -> scan.Scan:
+        """What the backward pass needs; after inference the layer runs once more, as it does in training."""
+        if isinstance(kept, scan.Replay):
+            run = self.choice(self._dtype(scope, kept.x, kept.state), "auto", training=True)
+            kept = self._scan(run, scope, kept.x, kept.state, packed, training=True)[2]
+        assert isinstance(kept, scan.Scan)
+        return kept
+
     def prepare(self, params: Scope, x: Array, state: Any, kernel: str) -> Step | None:
-        run = self.choice(self._dtype(params, x, state), kernel)
-        if run.load is None or self.chunk_problem or not self.return_sequences:
+        run, one = self.choice(self._dtype(self._scope(params, 0), x, state), kernel), x.ndim == 2
+        if run.load is None or (one and (self.chunk_problem or not self.return_sequences)):
             return None
         if state is None:
-            state = self.forward(params, x[:, None][:, :0])[1]  # what no steps leave: the learned one, or zero
-        compiled, state, runs = run.load(), tree_map(partial(np.array, order="C"), state), []
-        for k in range(self.num_layers):
-            scope, now = self._scope(params, k), self.cell.State(*(array[k] for array in state))
-            y = np.empty((len(x), self.hidden_size), x.dtype)
-            runs.append(compiled.prepare(self._packed(compiled, scope), x[None], y[None], now, now).run)
-            x = y
-        return Step(tuple(runs), x, state)
+            state = self.forward(params, (x[:, None] if one else x)[:, :0])[1]  # what no steps leave: the learned one, or zero
+        compiled = run.load()
+        weights = [self._packed(compiled, self._scope(params, index)) for index in range(len(self.prefixes))]
+        return pipeline.prepare(self, compiled, weights, x, state)
 
     def _packed(self, kernel: Any, scope: Scope) -> Any:
         return scope.derived(kernel, lambda: kernel.pack(self._weights(scope)))
@@ -267,9 +282,9 @@ class Recurrent(Layer):
         problem = "return_state_sequence=True runs on NumPy" if self.return_state_sequence else None
         return dispatch.choose(Ask(dtype, kernel, training, problem), self.cell.__name__.rpartition(".")[2], self.options)
 
-    def _dtype(self, params: Scope, x: Array, state: Any) -> Any:
+    def _dtype(self, scope: Scope, x: Array, state: Any) -> Any:
         """In which to compute."""
-        return np.result_type(self._scope(params, 0)["U"], x, *(() if state is None else state))
+        return np.result_type(scope["U"], x, *(() if state is None else state))
 
     def _output(self, cache: Cache, sequences: list[Any], finals: list[Any], top: Array) -> Any:
         """The output: every step, every state of every step, or the last step alone."""
@@ -278,7 +293,7 @@ class Recurrent(Layer):
             return self.cell.State(*(cache.out.unpack(array, cache.time) for array in joined))
         if not self.return_sequences:
             return np.concatenate([final.h for final in finals[-len(self.directions) :]], axis=-1)
-        y = cache.out.unpack(top, cache.time)
+        y = np.array(cache.out.unpack(top, cache.time), order="C")  # the caller's own
         return y if cache.latest is None else _repeat(y, cache.latest)
 
     def backward(self, params: Scope, grads: Scope, cache: Cache, dy: Any, dstate: Any = None) -> tuple[Array, Any]:
@@ -293,10 +308,12 @@ class Recurrent(Layer):
                 index = k * ways + d
                 dseq, dfinal = dsequences[index], dfinals[index]
                 if dline is not None:  # the layer above read this one's output
-                    dseq = dseq._replace(h=dseq.h + dline[..., d * self.hidden_size : (d + 1) * self.hidden_size])
+                    above = dline[..., d * self.hidden_size : (d + 1) * self.hidden_size]
+                    dseq = dseq._replace(h=dseq.h + above if self.return_state_sequence else above)
                 dseq = cell.State(*(a if a is None or not d else packed.flip(a) for a in dseq))
                 scope = self._scope(params, index)
-                undone = scan.backward(cell, self._weights(scope), self.options, cache.scans[index], dseq, dfinal, packed)
+                kept = self._kept(scope, cache.scans[index], packed)
+                undone = scan.backward(self._pair(kept.kernel, scope), kept, dseq, dfinal, packed)
                 dlines.append(packed.flip(undone[0]) if d else undone[0])
                 self._add_weights(self._scope(grads, index), undone[1])
                 dstates.insert(0, self._d_initial(grads, index, undone[2], cache))
@@ -312,7 +329,7 @@ class Recurrent(Layer):
         cell, packed, n, H = self.cell, cache.packing, len(self.prefixes), self.hidden_size
         depth, columns = cache.scans[0].shape[:2]
         ways, dtype = len(self.directions), (dy[0] if self.return_state_sequence else dy).dtype
-        nothing = np.zeros((depth, columns, H), dtype)
+        nothing = np.broadcast_to(np.zeros(H, dtype), (depth, columns, H))
         dsequences = [cell.State(nothing, *(None for _ in cell.State._fields[1:])) for _ in range(n)]
         batch = dy[0].shape[0] if self.return_state_sequence else dy.shape[0]
         if dstate is None:
@@ -352,7 +369,7 @@ class Recurrent(Layer):
         return self.cell.State(*dstate)
 
     def _add_weights(self, grads: Scope, dweights: Any) -> None:
-        for name, array in zip(dweights._fields, dweights, strict=True):
+        for name, array in zip(self.cell.Weights._fields, dweights or (), strict=dweights is not None):
             if array is not None:
                 grads.add(name, array)
 
