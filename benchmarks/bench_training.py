@@ -47,7 +47,7 @@ class Task:
         self.loss = "cross_entropy" if self.classes else "mse"
         self.net = Net(work)
         self.optimizer = torch.optim.Adam(self.net.parameters(), 1e-3)
-        self.model = gw.from_pytorch(rivals.arrays(self.net), layers=NAMES, threads=None if threads == 1 else threads)
+        self.model = gw.from_pytorch(rivals.arrays(self.net), layers=NAMES)
 
     def ours(self) -> None:
         self.model.fit(

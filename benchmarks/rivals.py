@@ -47,7 +47,7 @@ def entrants(net: torch.nn.RNNBase, work: Work, threads: int, stream: bool = Fal
     x = np.random.default_rng(0).standard_normal((work.batch, work.steps, work.features)).astype(np.float32)
     late = np.ascontiguousarray(x.swapaxes(0, 1))
     return {
-        "gatewright": {"batch first": gatewright_entrant(net, x, threads, stream)},
+        "gatewright": {"batch first": gatewright_entrant(net, x, stream)},
         "pytorch": pytorch_entrants(net, work, (x, late)),
         "onnxruntime": {"time first": onnx_entrant(net, work, late, threads)},
         "openvino": openvino_entrants(net, work, threads, (x, late), "f32"),
@@ -63,9 +63,8 @@ def arrays(net: torch.nn.Module) -> dict[str, np.ndarray]:
 # --- gatewright
 
 
-def gatewright_entrant(net: torch.nn.RNNBase, x: np.ndarray, threads: int, stream: bool) -> Entrant:
-    # With one thread the environment has said so already, and asking again at every call costs more than a small network.
-    model = gw.from_pytorch(arrays(net), threads=None if threads == 1 else threads)
+def gatewright_entrant(net: torch.nn.RNNBase, x: np.ndarray, stream: bool) -> Entrant:
+    model = gw.from_pytorch(arrays(net))  # as many threads as OMP_NUM_THREADS says
     if not stream:
         return Entrant(lambda: model.run(x), lambda: np.asarray(model.run(x)[0]))
     steps, now = model.stream(len(x)), np.ascontiguousarray(x[:, 0])

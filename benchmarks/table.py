@@ -28,7 +28,7 @@ Result = dict[str, Any]
 def results(folder: Path = RESULTS) -> list[Result]:
     """Every result file, in a fixed order."""
     found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
-    order = [*TITLES, "tail", "memory"]
+    order = [*TITLES, "tail", "start"]
     known = [one for one in found if one["benchmark"] in order]
     return sorted(known, key=lambda one: (order.index(one["benchmark"]), one["threads"], -one["lanes"]))
 
@@ -74,7 +74,7 @@ def short(found: list[Result]) -> str:
             lines.append(f"| {title} | {under(result)} | {bar} | {reached} | {sum(c[2] for c in cells)} of {len(cells)} |")
             below = ", ".join(f"{cell} {span(what, [got])}" for cell, got, holds in cells if not holds)
             missed += [f"- {title}, {under(result)}, {bar}: {below}."] if below else []
-    sentences = [line for result in found for line in (*tail(result), *memory(result))]
+    sentences = [line for result in found for line in (*tail(result), *start(result))]
     shortfall = ["Below the bar:", "", *missed] if missed else ["No cell is below its bar."]
     return "\n".join([*lines, "", *shortfall, "", *sentences, "", where(found)])
 
@@ -100,14 +100,19 @@ def tail(result: Result) -> Iterator[str]:
         yield ""
 
 
-def memory(result: Result) -> Iterator[str]:
-    """The sentence about starting and memory."""
-    if result["benchmark"] == "memory":
-        parts = [
-            f"{NAMES.get(cell['name'], cell['name'])} {cell['start']['median']:.2f} s and {cell['peak']['median']:.0f} MB"
-            for cell in result["cells"]
-        ]
-        yield f"From the start of a process to the first prediction of a saved model, and its peak memory: {', '.join(parts)}."
+def start(result: Result) -> Iterator[str]:
+    """The sentences about starting and memory."""
+    cells = result["cells"] if result["benchmark"] == "start" else []
+    if cells:
+        parts = ", ".join(
+            f"{NAMES.get(cell['name'], cell['name'])} {cell['seconds']['median']:.2f} s, {cell['megabytes']['median']:.0f} MB"
+            for cell in cells
+        )
+        yield f"From the start of a process to the first prediction of a saved model, and its peak memory: {parts}."
+    for cell in cells:
+        for what, limit in cell["limits"].items():
+            word = "at most" if limit["holds"] else "MORE than"
+            yield f"With its library of kernels {NAMES[cell['name']]} takes {word} {limit['most']:g} {what}."
 
 
 def where(found: list[Result]) -> str:

@@ -98,6 +98,24 @@ def test_the_tables_of_what_is_recorded(bench, recorded):
     assert table.placed(once, text) == once
 
 
+def test_the_sentences_about_tails_and_starts(bench):
+    """Each says in capitals where it falls short."""
+    table = bench["table"]
+    numbers = {"step": {"median": 2e-6, "99.9 %": 5e-6}, "empty call": {"median": 1e-7, "99.9 %": 1.2e-7}, "steps": 1000}
+    over = {"step": 2.5, "empty call": 1.2, "most": 2, "holds": False}
+    cell = {"name": "GRU", **numbers, "tail over median": over, "tail over tail": {"got": 41.7, "most": 2, "holds": False}}
+    (said, _) = table.tail({"benchmark": "tail", "cells": [cell]})
+    assert "GRU, 1,000 steps: median 2.00 µs, 99.9 % within 5.00 µs, 2.50 times the median" in said
+    assert said.count("NOT within 2") == 2
+    limits = {"seconds": {"most": 0.12, "holds": True}, "megabytes": {"most": 40, "holds": False}}
+    ours = {"name": "gatewright", "seconds": {"median": 0.1}, "megabytes": {"median": 41.0}, "limits": limits}
+    theirs = {"name": "pytorch", "seconds": {"median": 0.7}, "megabytes": {"median": 231.0}, "limits": {}}
+    first, *rest = table.start({"benchmark": "start", "cells": [ours, theirs]})
+    assert first.endswith("gatewright 0.10 s, 41 MB, PyTorch 0.70 s, 231 MB.")
+    assert [line.partition("takes ")[2] for line in rest] == ["at most 0.12 seconds.", "MORE than 40 megabytes."]
+    assert not [*table.tail({"benchmark": "odd", "cells": [cell]}), *table.start({"benchmark": "odd", "cells": [ours]})]
+
+
 def test_a_part_of_a_benchmark_is_not_recorded_among_the_results(bench, capsys):
     session = bench["session"]
     before = sorted(session.RESULTS.iterdir())
