@@ -13,7 +13,7 @@ from gatewright import activations, checks, initializers
 from gatewright.activations import Activation
 from gatewright.arrays import Array, blocks
 from gatewright.errors import OptionError, one_of
-from gatewright.layers import base, dispatch, repeat, scan
+from gatewright.layers import base, dispatch, pipeline, repeat, scan
 from gatewright.layers.base import Layer, Result, Rng, Shape, Step
 from gatewright.layers.dispatch import Ask, Choice
 from gatewright.parameters import Parameters, Scope
@@ -266,18 +266,14 @@ class Recurrent(Layer):
         return kept
 
     def prepare(self, params: Scope, x: Array, state: Any, kernel: str) -> Step | None:
-        run = self.choice(self._dtype(self._scope(params, 0), x, state), kernel)
-        if run.load is None or self.chunk_problem or not self.return_sequences:
+        run, one = self.choice(self._dtype(self._scope(params, 0), x, state), kernel), x.ndim == 2
+        if run.load is None or (one and (self.chunk_problem or not self.return_sequences)):
             return None
         if state is None:
-            state = self.forward(params, x[:, None][:, :0])[1]  # what no steps leave: the learned one, or zero
-        compiled, state, runs = run.load(), tree_map(partial(np.array, order="C"), state), []
-        for k in range(self.num_layers):
-            scope, now = self._scope(params, k), self.cell.State(*(array[k] for array in state))
-            y = np.empty((len(x), self.hidden_size), x.dtype)
-            runs.append(compiled.prepare(self._packed(compiled, scope), x[None], y[None], now, now).run)
-            x = y
-        return Step(tuple(runs), x, state)
+            state = self.forward(params, (x[:, None] if one else x)[:, :0])[1]  # what no steps leave: the learned one, or zero
+        compiled = run.load()
+        weights = [self._packed(compiled, self._scope(params, index)) for index in range(len(self.prefixes))]
+        return pipeline.prepare(self, compiled, weights, x, state)
 
     def _packed(self, kernel: Any, scope: Scope) -> Any:
         return scope.derived(kernel, lambda: kernel.pack(self._weights(scope)))
