@@ -322,7 +322,7 @@ class Recurrent(Layer):
                 dseq, dfinal = dsequences[index], dfinals[index]
                 if dline is not None:  # the layer above read this one's output
                     above = dline[..., d * self.hidden_size : (d + 1) * self.hidden_size]
-                    dseq = dseq._replace(h=dseq.h + above if self.return_state_sequence else above)
+                    dseq = self._unused(above) if dseq is None else dseq._replace(h=dseq.h + above)
                 dseq = cell.State(*(a if a is None or not d else packed.flip(a) for a in dseq))
                 kept = self._kept(params, cache.scans[index], packed)
                 pair = self._pair(kept.kernel, params, wants_dx or k > 0)
@@ -340,8 +340,7 @@ class Recurrent(Layer):
         cell, packed, n, H = self.cell, cache.packing, len(self.prefixes), self.hidden_size
         depth, columns = cache.scans[0].shape[:2]
         ways, dtype = len(self.directions), (dy[0] if self.return_state_sequence else dy).dtype
-        nothing = np.broadcast_to(np.zeros(H, dtype), (depth, columns, H))
-        dsequences = [cell.State(nothing, *(None for _ in cell.State._fields[1:])) for _ in range(n)]
+        dsequences: list[Any] = [None] * n  # those of the layers below are still to come
         batch = dy[0].shape[0] if self.return_state_sequence else dy.shape[0]
         if dstate is None:
             dstate = cell.State(*(np.zeros((n, batch, H), dtype) for _ in cell.State._fields))
@@ -350,14 +349,17 @@ class Recurrent(Layer):
             parts = [np.split(cache.out.pack(array), n, axis=-1) for array in dy]
             dsequences = [cell.State(*arrays) for arrays in zip(*parts, strict=True)]
         elif not self.return_sequences:
-            for d, part in enumerate(blocks(dy, ways)):
-                index = n - ways + d
+            for index, part in enumerate(blocks(dy, ways), n - ways):
                 dfinals[index] = dfinals[index]._replace(h=dfinals[index].h + part)
+                dsequences[index] = self._unused(np.broadcast_to(np.zeros(H, dtype), (depth, columns, H)))
         else:
             dy = dy if cache.latest is None else _d_repeat(dy, cache.latest)
-            for d, part in enumerate(blocks(cache.out.pack(dy), ways)):
-                dsequences[n - ways + d] = dsequences[n - ways + d]._replace(h=part)
+            dsequences[n - ways :] = map(self._unused, blocks(cache.out.pack(dy), ways))
         return dsequences, [cell.State(*map(packed.d_leave, final)) for final in dfinals]
+
+    def _unused(self, dh: Array) -> Any:
+        """A State of gradients in which h alone was used."""
+        return self.cell.State(dh, *(None for _ in self.cell.State._fields[1:]))
 
     def _initial(self, params: Scope, index: int, state: Any, batch: int, packed: Packing) -> Any:
         """The state (S, H) with which a layer and direction begins: given, learned or zero."""
