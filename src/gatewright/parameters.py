@@ -81,14 +81,14 @@ class Scope:
 
     @property
     def version(self) -> int:
-        """A number that every edit of the network's parameters raises."""
+        """A number that every edit of the network's parameters raises; while one is open, so does each look at it."""
+        self._edits.count += bool(self._edits.open)
         return self._edits.count
 
     def derived(self, key: Any, make: Callable[[], Any]) -> Any:
         """What `make` makes of these parameters, kept under `key` until they are edited."""
-        now = self._edits.count
-        kept = self._derived.get(key)
-        if kept is None or kept[0] != now or self._edits.open:
+        now, kept = self.version, self._derived.get(key)
+        if kept is None or kept[0] != now:
             kept = self._derived[key] = now, make()
         return kept[1]
 

@@ -8,7 +8,7 @@ from kernel_cases import KINDS, recurrent
 from layer_checks import arrays_of, draw_like, draw_params, draw_state, tree
 
 import gatewright as gw
-from gatewright.kernels import training
+from gatewright.kernels import target, training
 from gatewright.layers import scan
 
 FLOAT = np.dtype(np.float32)
@@ -122,6 +122,27 @@ def test_finish_is_backward_without_dx(kind):
         alone = layer.finish(params, second, cache, y, final)
         assert np.array_equal(first.flat, second.flat)
         assert all(np.array_equal(a, b) for a, b in zip(dstate, alone, strict=True))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_values_are_those_of_inference(kind, lanes):
+    layer = recurrent(kind, 3, 21, num_layers=2)
+    params, x, state = case(layer)
+    for steps in (None, LENGTHS):
+        values, _ = pass_both_ways(layer, params, x, state, steps, kernel="compiled")
+        y, final, _ = layer.forward(params, x, state, steps=steps, kernel="compiled")
+        assert all(np.array_equal(a, b) for a, b in zip(values, [y, *arrays_of(final)], strict=True))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_have_the_same_bits_at_every_width(kind, monkeypatch):
+    layer, host = recurrent(kind, 3, 21, num_layers=2), target.host()
+    given, found = (layer, *case(layer, batch=40), None, "compiled"), []
+    for width in (t for lanes, t in target.TARGETS.items() if lanes <= host.lanes):
+        monkeypatch.setattr(target, "host", lambda width=width: width)
+        found.append(pass_both_ways(*given)[1])
+    assert len(found) > 1
+    assert all(np.array_equal(more[name], gradient) for more in found for name, gradient in found[0].items())
 
 
 def test_caches_are_values():

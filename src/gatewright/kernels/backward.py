@@ -143,7 +143,7 @@ class Backward:
             rows = e.add((slot, a["batch"]), b)
             call_tile(e, PRODUCT, shape, (there, self.row, there, self.row), [self._source(operand, rows, v)])
 
-        cover(e, self.target, 1, Grid(1, a["batch"], a["vectors"]), tile)
+        cover(e, self.target, 1, Grid(1, a["batch"], a["vectors"]), tile, e.odd(slot))
 
     def _source(self, operand: str, row: Value, v: Value) -> Source:
         """The part of dz, from a row on, that an operand added into, and the transposed weights of vector v."""

@@ -42,7 +42,7 @@ class Kernel(RowKernel):
         """The gradient (N, size) of the input, from dz (N, O) of the sums and W packed transposed."""
         return compiled("linear", self.target).infer(packed, np.asarray(dz, np.float32), size)
 
-    def prepare(self, packed: Packed, x: Array, y: Array) -> Call:
+    def call(self, packed: Packed, x: Array, y: Array) -> Call:
         vectors, features, _, lanes = packed.weights.shape
         room = self.target.registers * lanes
         work, begin = aligned(room + vectors * lanes)

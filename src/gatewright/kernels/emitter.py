@@ -107,6 +107,10 @@ class Emitter:
         """a == b, of whole numbers."""
         return self.b.icmp_signed("==", self.n(a), self.n(b))
 
+    def odd(self, a: Value) -> Value:
+        """Whether a whole number is odd."""
+        return self.equal(self.b.and_(self.n(a), self.n(1)), 1)
+
     def choose(self, condition: Value, a: Term, b: Term) -> Value:
         """a where the condition holds, else b."""
         return self.b.select(condition, self.add(a), self.add(b))
@@ -157,6 +161,10 @@ class Emitter:
     def field(self, block: Value, index: int) -> Value:
         """The index-th whole number of an argument block."""
         return self.b.load(self._pointer(self.add(block, 8 * index), I64), align=8)
+
+    def set_field(self, block: Value, index: int, value: Value) -> None:
+        """Writes the index-th whole number of a block."""
+        self.b.store(value, self._pointer(self.add(block, 8 * index), I64), align=8)
 
     # --- vectors
 

@@ -26,7 +26,7 @@ Y = ("y", "y_row", "y_step")
 def buffers(cell: Cell, training: bool = False) -> list[str]:
     """The names of the working memory's parts."""
     states = [] if training else ["h_other", *cell.state]  # h is read from one buffer and written to another
-    return ["sums", *states, *cell.scratch, *(f"ahead{k}" for k in range(len(cell.stages)))]
+    return ["turn", "sums", *states, *cell.scratch, *(f"ahead{k}" for k in range(len(cell.stages)))]
 
 
 def weights(cell: Cell) -> list[str]:
@@ -97,6 +97,7 @@ class Scan:
         length = e.choose(ahead, a["chunk"], a["time"])
         chunks, _ = e.divide(e.add(a["time"], length, -1), length)
         h = [a["h"], a["h" if self.training else "h_other"]]
+        turn = e.field(a["turn"], 0)  # the steps of all calls so far: every other one goes through the units backwards
         with e.each(chunks, h) as index:
             first = e.add((index, length))
             rest = e.add(a["time"], (first, -1))
@@ -104,8 +105,9 @@ class Scan:
             with e.when(ahead):
                 self._multiply_ahead(first, steps)
             with e.each(steps, h) as t:
-                self._step((t, e.add(first, t)), ahead, h)
+                self._step((t, e.add(first, t)), ahead, h, e.odd(e.add(turn, first, t)))
                 h.reverse()
+        e.set_field(a["turn"], 0, e.add(turn, a["time"]))
         for letter in copied:
             self._leave(letter, h[0] if letter == "h" else a[letter])
 
@@ -137,8 +139,8 @@ class Scan:
         ends = self._bias(k, v), e.n(0), self._ahead(k, t, b, v), self._ahead_step(k)
         call_tile(e, self.products[k], shape, ends, [source, *(nothing for _ in stage.operands[1:])])
 
-    def _step(self, t: tuple[Value, Value], ahead: Value, h: list[Value]) -> None:
-        """One step of all rows; t: its number (within the chunk, of all), h: its buffers (before, after)."""
+    def _step(self, t: tuple[Value, Value], ahead: Value, h: list[Value], back: Value) -> None:
+        """One step of all rows; t: its number (within the chunk, of all), h: its buffers (before, after), back: see `cover`."""
         e, a = self.e, self.args
         state, after = self._states(t[1], h)
         features = e.choose(ahead, 0, a["features"])
@@ -158,7 +160,7 @@ class Scan:
                 ends = self.row, e.add(a["hidden"], (v, -e.lanes)), *self._line(t[1], b, v)
                 e.call(f"finish{k}", *shape, a["sums"], *ends, *buffers)
 
-            cover(e, self.target, len(stage.sums), Grid(1, a["batch"], a["vectors"]), tile)
+            cover(e, self.target, len(stage.sums), Grid(1, a["batch"], a["vectors"]), tile, back)
 
     def _states(self, t: Value, h: list[Value]) -> tuple[dict[str, Value], dict[str, Value]]:
         """The states and what stages leave for each other: where they are read, and where they are written."""

@@ -94,10 +94,11 @@ class Grid(NamedTuple):
 Cover = Callable[[tuple[int, int], Value, Value, Value], None]  # (shape, stretch, first row, first vector of units)
 
 
-def cover(e: Emitter, target: Target, columns: int, grid: Grid, body: Cover) -> None:
+def cover(e: Emitter, target: Target, columns: int, grid: Grid, body: Cover, back: Value | None = None) -> None:
     """Calls `body` for tiles that cover the grid: rows dealt out evenly, few rows making wide tiles.
 
-    A panel of weights serves all rows before the next is touched.
+    A panel of weights serves all rows before the next is touched. Where `back` holds, the last panels come first: those that
+    the step before read last are still in the cache.
     """
     tiles, _ = e.divide(e.add(grid.rows, target.rows - 1), target.rows)
     low, extra = e.divide(grid.rows, tiles)  # `extra` tiles have low + 1 rows, the others low
@@ -110,6 +111,7 @@ def cover(e: Emitter, target: Target, columns: int, grid: Grid, body: Cover) -> 
         groups, _ = e.divide(e.add(grid.vectors, (done, -1)), vectors)
         count = groups if vectors == 1 else e.choose(e.less(sizes[0], highest), 0, groups)
         with e.each(count) as k:
+            k = k if back is None else e.choose(back, e.add(count, (k, -1), -1), k)
             unit = e.add(done, (k, vectors))
             with e.each(grid.stretches) as stretch:
                 for rows in sizes:

@@ -14,7 +14,7 @@ from gatewright.kernels.call import Call, address, contiguous
 from gatewright.kernels.emitter import FLOAT
 from gatewright.kernels.formulas import Cell
 from gatewright.kernels.packing import aligned
-from gatewright.kernels.recurrent import ahead
+from gatewright.kernels.recurrent import TURN, ahead
 from gatewright.kernels.target import Code, Target
 
 CHUNK = 256  # rows of dz that are multiplied by x and h at once: they should still be in the second-level cache
@@ -122,6 +122,7 @@ class Kernel:
         places = [begin + place for place in parts.cache[:-1]]
         if x.size:
             work, start = aligned(parts.there[-1] // FLOAT)
+            work[:TURN] = 0
             numbers = [B, T, *size[:3], parts.ahead, address(x), x_row, B * x_row, *places]
             numbers += [start + place for place in parts.there[:-1]]
             Call(self.there, numbers + packed.there, (packed, x, memory, work)).run()
@@ -182,7 +183,7 @@ def _parts(cell: Cell, target: Target, size: Sizes, time: int, batch: int) -> Pa
     names = cell.state + cell.scratch
     return Parts(
         _places([*((time + 1) * buffer for _ in cell.state), time * buffer * len(cell.kept)]),
-        _places([registers, *(buffer for _ in cell.scratch), *(steps * buffer * count for count in sums)]),
+        _places([FLOAT * TURN, registers, *(buffer for _ in cell.scratch), *(steps * buffer * count for count in sums)]),
         _places([*weights, zeros, *(buffer for _ in names), chunk * buffer * len(cell.d)]),
         steps,
         chunk,
@@ -204,7 +205,7 @@ def _flat(x: Array) -> tuple[Array, int]:
     x = contiguous(np.asarray(x, np.float32))
     if len(x) > 1 and x.shape[1] > 1 and x.strides[0] != x.shape[1] * x.strides[1]:
         x = np.ascontiguousarray(x)
-    return x, x.strides[1 if x.shape[1] > 1 else 0]
+    return x, x.strides[1 if x.shape[1] > 1 else 0]  # the stride of an axis of one row says nothing
 
 
 def _whole(dy: Array, lanes: int) -> Array:

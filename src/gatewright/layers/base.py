@@ -22,10 +22,10 @@ Self = TypeVar("Self", bound="Layer")
 
 
 class Step(NamedTuple):
-    """One step of a network, prepared: running it reads x and the state, writes y and the state, and allocates nothing."""
+    """A network prepared for one x: running it reads x and the state, writes y and the state, and allocates nothing."""
 
     runs: tuple[Callable[[], None], ...]  # one after the other
-    y: Array  # (B, O)
+    y: Array  # (B, O) or (B, T, O)
     state: Any = None  # its arrays are read and written
 
 
@@ -66,7 +66,10 @@ class Layer(ABC):
         return self.backward(params, grads, cache, dy, dstate)[1]
 
     def prepare(self, params: Scope, x: Array, state: Any, kernel: str) -> Step | None:
-        """A compiled step that reads x (B, F) and begins with a copy of `state`; None where a layer has no compiled code."""
+        """Compiled code that reads x, (B, F) for one step or (B, T, F), and begins with a copy of `state`, every step live.
+
+        x stands side by side in memory. None where a layer has no compiled code.
+        """
         return None
 
     def shapes(self) -> dict[str, Shape]:

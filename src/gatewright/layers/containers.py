@@ -126,7 +126,8 @@ class Sequential(Layer):
     def prepare(self, params: Scope, x: Array, state: Any, kernel: str) -> Step | None:
         parts: list[Step] = []
         for index, layer in enumerate(self.layers):
-            part = layer.prepare(params.scope(str(index)), parts[-1].y if parts else x, state[index], kernel)
+            now = None if state is None else state[index]
+            part = layer.prepare(params.scope(str(index)), parts[-1].y if parts else x, now, kernel)
             if part is None:
                 return None
             parts.append(part)

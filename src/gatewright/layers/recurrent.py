@@ -13,12 +13,12 @@ from gatewright import activations, checks, initializers
 from gatewright.activations import Activation
 from gatewright.arrays import Array, blocks
 from gatewright.errors import OptionError, one_of
-from gatewright.layers import base, dispatch, scan
+from gatewright.layers import base, dispatch, pipeline, repeat, scan
 from gatewright.layers.base import Layer, Result, Rng, Shape, Step
 from gatewright.layers.dispatch import Ask, Choice
 from gatewright.parameters import Parameters, Scope
 from gatewright.state import tree_map
-from gatewright.steps import Packing, Plan, Steps, in_order, live_or_none, packing
+from gatewright.steps import Packing, Plan, Steps, in_order, packing
 
 INITS = ("keras", "pytorch", "chrono")
 MASKED_OUTPUTS = ("zero", "repeat")
@@ -234,7 +234,7 @@ class Recurrent(Layer):
                 scans.append(kept)
             line = np.concatenate([seq.h for seq in sequences[-ways:]], axis=-1) if ways > 1 else sequences[-1].h
         final = cell.State(*map(_stacked, zip(*finals, strict=True)))
-        latest = _latest(self.steps_out(x, steps), *x.shape[:2]) if self.masked_output == "repeat" else None
+        latest = repeat.latest(self.steps_out(x, steps), *x.shape[:2]) if self.masked_output == "repeat" else None
         cache = Cache(packed, out, x.shape[1], tuple(scans), tuple(dropped), latest, state is None)
         return self._output(cache, sequences, finals, line), final, cache
 
@@ -266,18 +266,14 @@ class Recurrent(Layer):
         return kept
 
     def prepare(self, params: Scope, x: Array, state: Any, kernel: str) -> Step | None:
-        run = self.choice(self._dtype(self._scope(params, 0), x, state), kernel)
-        if run.load is None or self.chunk_problem or not self.return_sequences:
+        run, one = self.choice(self._dtype(self._scope(params, 0), x, state), kernel), x.ndim == 2
+        if run.load is None or (one and (self.chunk_problem or not self.return_sequences)):
             return None
         if state is None:
-            state = self.forward(params, x[:, None][:, :0])[1]  # what no steps leave: the learned one, or zero
-        compiled, state, runs = run.load(), tree_map(partial(np.array, order="C"), state), []
-        for k in range(self.num_layers):
-            scope, now = self._scope(params, k), self.cell.State(*(array[k] for array in state))
-            y = np.empty((len(x), self.hidden_size), x.dtype)
-            runs.append(compiled.prepare(self._packed(compiled, scope), x[None], y[None], now, now).run)
-            x = y
-        return Step(tuple(runs), x, state)
+            state = self.forward(params, (x[:, None] if one else x)[:, :0])[1]  # what no steps leave: the learned one, or zero
+        compiled = run.load()
+        weights = [self._packed(compiled, self._scope(params, index)) for index in range(len(self.prefixes))]
+        return pipeline.prepare(self, compiled, weights, x, state)
 
     def _packed(self, kernel: Any, scope: Scope) -> Any:
         return scope.derived(kernel, lambda: kernel.pack(self._weights(scope)))
@@ -298,7 +294,7 @@ class Recurrent(Layer):
         if not self.return_sequences:
             return np.concatenate([final.h for final in finals[-len(self.directions) :]], axis=-1)
         y = np.array(cache.out.unpack(top, cache.time), order="C")  # the caller's own
-        return y if cache.latest is None else _repeat(y, cache.latest)
+        return y if cache.latest is None else repeat.forward(y, cache.latest)
 
     def backward(self, params: Scope, grads: Scope, cache: Cache, dy: Any, dstate: Any = None) -> tuple[Array, Any]:
         """dx (B, T, F) and the gradient of the initial state, from dy of the output's shape."""
@@ -353,7 +349,7 @@ class Recurrent(Layer):
                 dfinals[index] = dfinals[index]._replace(h=dfinals[index].h + part)
                 dsequences[index] = self._unused(np.broadcast_to(np.zeros(H, dtype), (depth, columns, H)))
         else:
-            dy = dy if cache.latest is None else _d_repeat(dy, cache.latest)
+            dy = dy if cache.latest is None else repeat.backward(dy, cache.latest)
             dsequences[n - ways :] = map(self._unused, blocks(cache.out.pack(dy), ways))
         return dsequences, [cell.State(*map(packed.d_leave, final)) for final in dfinals]
 
@@ -390,27 +386,3 @@ class Recurrent(Layer):
 def _stacked(arrays: tuple[Array, ...]) -> Array:
     """A copy of n arrays (B, H) as one of (n, B, H)."""
     return np.stack(arrays) if len(arrays) > 1 else arrays[0][None].copy()
-
-
-def _latest(steps: Steps | None, batch: int, time: int) -> Array | None:
-    """(B, T) int: at every step the last live one of its segment so far, -1 before the first; None where all steps live."""
-    live = live_or_none(steps, batch, time)
-    if steps is None or live is None:
-        return None
-    now = np.arange(time)
-    latest = np.maximum.accumulate(np.where(live, now, -1), axis=1)
-    begin = 0 if steps.starts is None else np.maximum.accumulate(np.where(steps.starts, now, 0), axis=1)
-    return np.where(latest >= begin, latest, -1)
-
-
-def _repeat(y: Array, latest: Array) -> Array:
-    """Keras' rule: a dead step repeats the output of the last live one, zero before the first."""
-    return base.zero_dead(np.take_along_axis(y, np.maximum(latest, 0)[..., None], axis=1), latest >= 0)
-
-
-def _d_repeat(dy: Array, latest: Array) -> Array:
-    """Undoes `_repeat`: what the repeated outputs got goes to the live step that they repeat."""
-    total = np.zeros_like(dy)
-    rows, times = np.nonzero(latest >= 0)
-    np.add.at(total, (rows, latest[rows, times]), dy[rows, times])
-    return total

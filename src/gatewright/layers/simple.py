@@ -145,11 +145,12 @@ def _infer(kernel: Any, layer: "Dense | LayerNorm", params: Scope, x: Array, siz
 
 
 def _step(run: Choice, layer: "Dense | LayerNorm", params: Scope, x: Array, size: int) -> Step | None:
-    """One compiled step for x (B, F), prepared."""
+    """The compiled rows of x (…, F), prepared."""
     if run.load is None:
         return None
     kernel = run.load()
-    return Step(*kernel.step(layer.packed(kernel, params), x, size))
+    runs, y = kernel.step(layer.packed(kernel, params), rows(x), size)
+    return Step(runs, y.reshape(*x.shape[:-1], size))
 
 
 def _spread(flat: Array, live: Array | None, shape: Shape) -> Array:
