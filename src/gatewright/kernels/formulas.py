@@ -27,9 +27,7 @@ class Stage(NamedTuple):
 
     sums: str  # a letter for every column
     operands: tuple[tuple[str, str], ...]  # (operand, the sums it adds into); operands: "x", or a letter of the state
-    formulas: tuple[
-        Formula, ...
-    ]  # each over all vectors of a tile: two short chains of operations overlap better than a long one
+    formulas: tuple[Formula, ...]  # each over all vectors of a tile: short chains of operations overlap better than a long one
     undo: Undo
 
     def product(self, name: str) -> Product:

@@ -96,14 +96,16 @@ class Kernel:
         """The weights (a cell's Weights, float32) in the order in which tiles read them."""
         size = self.sizes(len(weights.W), len(weights.U))
         memory, begin = aligned(size.panels[-1] // FLOAT)
-        if (size.features | size.hidden) % self.target.lanes:
+        there, lanes = len(scan.weights(self.cell)), self.target.lanes
+        if size.hidden % lanes:
             memory.fill(0)
-        nothing = np.zeros(weights.U.shape[1], np.float32)  # a bias that is absent; not every cell has the last
-        given = (*weights, None)[:4]
+        elif size.features % lanes:  # the first that is transposed has a panel for so many features
+            _cut(memory, size.panels, there).fill(0)
+        nothing = weights.b if weights.b is not None else np.zeros(weights.U.shape[1], np.float32)
+        given = (*weights, None)[:4]  # not every cell has the last; without biases both are zero
         places = [begin + place for place in size.panels[:-1]]
         numbers = [*size[:4], *(address(nothing if array is None else array) for array in given), *places]
         Call(self.packing, numbers, (weights, nothing, memory)).run()
-        there = len(scan.weights(self.cell))
         return Packed(weights, size, places[:there], places[there:], memory)
 
     # --- the pair

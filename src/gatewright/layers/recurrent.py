@@ -363,7 +363,9 @@ class Recurrent(Layer):
         arrays = []
         for k, name in enumerate(self.cell.State._fields):
             fresh = scope[f"{name}0"] if self.learn_initial_state else np.zeros(self.hidden_size, scope["U"].dtype)
-            given = state[k][index] if state is not None else np.zeros((batch, self.hidden_size), fresh.dtype) + fresh
+            given = np.zeros((batch, self.hidden_size), fresh.dtype) if state is None else state[k][index]
+            if state is None and self.learn_initial_state:
+                given += fresh
             arrays.append(packed.enter(given, fresh))
         return self.cell.State(*arrays)
 
