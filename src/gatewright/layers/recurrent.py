@@ -254,7 +254,8 @@ class Recurrent(Layer):
         if kernel is None:
             given = {"weights": self._weights(scope), "options": self.options}
             return scan.Pair(partial(self.cell.forward, **given), partial(self.cell.backward, **given))
-        weights = self._packed(kernel, scope)
+        source = scope.fixed(kernel, lambda: kernel.source(self._weights(scope)))
+        weights = scope.derived(kernel, lambda: kernel.pack(source))
         return scan.Pair(partial(kernel.forward, weights), partial(kernel.backward, weights, wants_dx=wants_dx))
 
     def _kept(self, scope: Scope, kept: scan.Scan | scan.Replay, packed: Packing) -> scan.Scan:
