@@ -142,3 +142,23 @@ def test_a_forked_process_starts_threads_of_its_own():
     child.join(20)
     assert child.exitcode == 0
     assert result.get(timeout=5) == 2
+
+
+@pytest.mark.parametrize("layer", [gw.LSTM(6, 20, num_layers=2), gw.GRU(6, 9, bidirectional=True), gw.RNN(6, 16)], ids=repr)
+def test_training_shares_the_rows(layer, counted):
+    """The same gradients up to rounding, and the same bits each time."""
+    y = RNG.standard_normal((5, 40, 2)).astype(np.float32)
+    lengths = [40, 7, 21, 40, 3]
+    found = []
+    for count in (1, 2, 3, 3):
+        net = gw.Sequential(layer, gw.Dense(layer.shape_out((1, 1, 6))[-1], 2))
+        model, began = gw.Model(net, seed=0, kernel="compiled", threads=count), len(counted)
+        grads = [model.gradients(X, y)[1].flat, model.gradients(X, y, lengths=lengths)[1].flat]
+        assert (len(counted) > began) == (count > 1)
+        model.fit(X, y, epochs=2, verbose=False)
+        found.append([*grads, model.parameters.flat])
+    for got in found[1:]:
+        for a, b in zip(got, found[0], strict=True):
+            assert np.abs(a - b).max() < 1e-5 * np.abs(b).max()
+    for a, b in zip(found[2], found[3], strict=True):
+        assert np.array_equal(a, b)
