@@ -84,15 +84,17 @@ def test_a_bound_ends_with_its_block(monkeypatch):
 
 def test_work_on_a_thread_of_ours_is_not_shared_again():
     found = []
+    meet = threading.Barrier(2, timeout=20)
     with threads.Threads(4).limit():
-        threads.together([lambda: None, lambda: found.append(threads.shares(10, 1e12))])
+        threads.together([meet.wait, lambda: found.append(threads.shares(10, 1e12)) or meet.wait()])
     assert found == [[slice(0, 10)]]
 
 
 def test_who_finds_the_threads_busy_works_alone():
-    names, inner = [], []
+    names, inner, meet = [], [], threading.Barrier(2, timeout=20)
 
     def task():
+        meet.wait()  # both are running
         threads.together([lambda: inner.append(threading.current_thread().name)] * 2)
         names.append(threading.current_thread().name)
 
@@ -101,18 +103,35 @@ def test_who_finds_the_threads_busy_works_alone():
     assert sorted(inner) == sorted(names * 2)
 
 
-def test_an_error_on_a_thread_is_raised_here_when_all_are_done():
-    done = []
+def test_what_no_thread_has_begun_is_done_here(monkeypatch):
+    """As on a machine whose processors are all busy."""
+    done, free = [], threading.Event()
+    with ThreadPoolExecutor(1) as busy:
+        busy.submit(free.wait)
+        monkeypatch.setattr(threads, "_executors", [busy])
+        threads.together([lambda k=k: done.append((k, threading.current_thread())) for k in range(3)])
+        free.set()
+    assert sorted(k for k, _ in done) == [0, 1, 2]
+    assert {thread for _, thread in done} == {threading.current_thread()}
+
+
+def test_an_error_on_any_thread_is_raised_here_when_all_are_done():
+    done, meet = [], threading.Barrier(2, timeout=20)
 
     def wrong():
+        meet.wait()
         raise ZeroDivisionError
 
-    for tasks in ([wrong, lambda: done.append(1)], [lambda: done.append(1), wrong]):
+    def right():
+        meet.wait()
+        done.append(1)
+
+    for tasks in ([wrong, right], [right, wrong]):
         with pytest.raises(ZeroDivisionError):
             threads.together(tasks)
     assert done == [1, 1]
-    threads.together([lambda: done.append(2)] * 2)
-    assert done == [1, 1, 2, 2]
+    threads.together([right, right])
+    assert done == [1, 1, 1, 1]
 
 
 def test_stretches_are_even_and_leave_nothing_out():
@@ -126,8 +145,8 @@ def test_stretches_are_even_and_leave_nothing_out():
 
 
 def _shared_in_a_child(result):
-    done = []
-    threads.together([lambda: done.append(threading.current_thread().name) for _ in range(2)])
+    done, meet = [], threading.Barrier(2, timeout=20)
+    threads.together([lambda: done.append(threading.current_thread().name) or meet.wait()] * 2)
     result.put(len(set(done)))
 
 

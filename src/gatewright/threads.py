@@ -69,15 +69,17 @@ def together(tasks: Sequence[Callable[[], None]]) -> None:
         for task in tasks:
             task()
         return
+    others = [(_executor().submit(task), task) for task in tasks[1:]]
     try:
-        others = [_executor().submit(task) for task in tasks[1:]]
-        try:
-            tasks[0]()
-        finally:
-            for other in others:
-                other.result()
+        tasks[0]()
+        for other, task in reversed(others):
+            if other.cancel():  # on a busy machine none of them may have begun yet
+                task()
     finally:
+        failures = [other.exception() for other, _ in others if not other.cancel()]  # waits for those that run
         _one_at_a_time.release()
+    for failure in filter(None, failures):
+        raise failure
 
 
 def _executor() -> Any:
