@@ -77,7 +77,7 @@ def test_a_bound_ends_with_its_block(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     with threads.Threads(3).limit():
         assert len(threads.shares(100, 1e12)) == 3
-        with threads.Threads(2).limit(blas=False):
+        with threads.Threads(2).allow():
             assert len(threads.shares(100, 1e12)) == 2
     assert len(threads.shares(100, 1e12)) == 1
 
@@ -181,3 +181,20 @@ def test_training_shares_the_rows(layer, counted):
             assert np.abs(a - b).max() < 1e-5 * np.abs(b).max()
     for a, b in zip(found[2], found[3], strict=True):
         assert np.array_equal(a, b)
+
+
+def test_blas_has_one_thread_where_compiled_code_does_the_work(monkeypatch):
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    bounds, loss = [], gw.losses.MSE()
+
+    def spying(pred, target):
+        bounds.append({pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"})
+        return loss(pred, target)
+
+    x, y = X[:2, :3], RNG.standard_normal((2, 3, 20)).astype(np.float32)
+    with threadpoolctl.threadpool_limits(2):
+        for kernel in ("compiled", "numpy"):
+            gw.Model(gw.LSTM(6, 20), seed=0, kernel=kernel).fit(x, y, loss=spying, verbose=False)
+    assert bounds == [{1}, {2}]

@@ -56,9 +56,12 @@ class Model:
         # Names in files begin with an index, so that a layer alone is kept as a Sequential of one.
         self._network = layer if isinstance(layer, Sequential) else Sequential(layer)
         self._dtype, self._kernel, self._threads = float_dtype(dtype), kernel, Threads(threads)
-        for part in layers.leaves(layer):
-            if not part.children:
-                part.choice(self._dtype, kernel)
+        parts = [part for part in layers.leaves(layer) if not part.children]
+        for part in parts:
+            part.choice(self._dtype, kernel)
+        self._trains_compiled = any(
+            part.choice(self._dtype, kernel, True).load for part in parts if isinstance(part, Recurrent)
+        )
         self._rng = np.random.default_rng(seed)
         if parameters is not None and not isinstance(parameters, Parameters):
             raise OptionError(f"parameters: got {type(parameters).__name__}, wanted gw.Parameters")
@@ -203,7 +206,7 @@ class Model:
             class_weight=class_weight, tbptt=tbptt, stateful=stateful, shuffle=shuffle, checkpoint=checkpoint, resume=resume,
             verbose=verbose, rng=self._rng, kernel=self._kernel,
         )  # fmt: skip
-        with self._threads.limit():
+        with self._threads.limit(self._trains_compiled):
             return trainer.fit(self._network, self._parameters, data, options)
 
     def evaluate(
@@ -221,7 +224,7 @@ class Model:
     ) -> dict[str, float]:
         """{"loss": …, metric: …} over all live steps of x (B, T, F), y and sample_weight as in `fit`; raises as it does."""
         data = self._data(x, y, Steps(lengths, mask, starts), sample_weight)
-        with self._threads.limit():
+        with self._threads.limit(self._trains_compiled):
             return trainer.evaluate(self._network, self._parameters, data, loss, metrics, batch_size, self._kernel)
 
     def gradients(
@@ -241,7 +244,7 @@ class Model:
         x, y and the weights are as in `fit`. Raises as `predict` does.
         """
         data = self._data(x, y, Steps(lengths, mask, starts), sample_weight)
-        with self._threads.limit():
+        with self._threads.limit(self._trains_compiled):
             return trainer.loss_and_gradients(self._network, self._parameters, data, loss, class_weight, self._kernel)
 
     def gradcheck(
