@@ -32,6 +32,7 @@ class Stage(NamedTuple):
 class Cell(NamedTuple):
     """A cell as the generator sees it."""
 
+    name: str  # in the catalogue
     gates: str  # the letters of W's and U's blocks, in their order
     state: str  # what is carried from step to step; h first, which is also the output
     scratch: str  # what one stage leaves for the next
@@ -44,7 +45,7 @@ def rnn(activation: str) -> Cell:
     def step(e: Emitter, a: Vectors, old: Vectors) -> Vectors:
         return {"h": mathematics.FUNCTIONS[activation](e, a["h"])}
 
-    return Cell("h", "h", "", (Stage("h", (("x", "h"), ("h", "h")), step),))
+    return Cell(f"rnn_{activation}", "h", "h", "", (Stage("h", (("x", "h"), ("h", "h")), step),))
 
 
 def lstm() -> Cell:
@@ -55,7 +56,7 @@ def lstm() -> Cell:
         c = e.fma(f, old["c"], e.mul(i, mathematics.tanh(e, a["g"])))
         return {"c": c, "h": e.mul(o, mathematics.tanh(e, c))}
 
-    return Cell("ifgo", "hc", "", (Stage("ifgo", (("x", "ifgo"), ("h", "ifgo")), step),))
+    return Cell("lstm", "ifgo", "hc", "", (Stage("ifgo", (("x", "ifgo"), ("h", "ifgo")), step),))
 
 
 def _mix(e: Emitter, z: Value, h: Value, n: Value) -> Value:
@@ -70,7 +71,7 @@ def gru_after() -> Cell:
         z, r = (sigmoid(e, a[letter]) for letter in "zr")
         return {"h": _mix(e, z, old["h"], mathematics.tanh(e, e.fma(r, a["u"], a["n"])))}
 
-    return Cell("zrn", "h", "", (Stage("zrnu", (("x", "zrn"), ("h", "zru")), step),))
+    return Cell("gru_after", "zrn", "h", "", (Stage("zrnu", (("x", "zrn"), ("h", "zru")), step),))
 
 
 def gru_before() -> Cell:
@@ -86,7 +87,10 @@ def gru_before() -> Cell:
         Stage("r", (("x", "r"), ("h", "r")), reset),
         Stage("zn", (("x", "zn"), ("h", "z"), ("m", "n")), step),
     )
-    return Cell("zrn", "h", "m", stages)
+    return Cell("gru_before", "zrn", "h", "m", stages)
+
+
+CELLS = (rnn("tanh"), rnn("relu"), lstm(), gru_after(), gru_before())
 
 
 def find(name: str, options: Any) -> Cell | str:

@@ -49,7 +49,8 @@ def choose(ask: Ask, kind: str, *details: Any) -> Choice:
         except ImportError:  # the folder may be deleted
             why = "this installation has no kernels"
     if why is None:
-        return Choice("compiled", "inference is compiled, training runs on NumPy", partial(kernels.load, kind, *details))
+        reason = f"inference is compiled{kernels.origin()}, training runs on NumPy"
+        return Choice("compiled", reason, partial(kernels.load, kind, *details))
     if ask.kernel == "compiled" and not ask.training:
         raise OptionError(f"kernel='compiled' is not possible: {why}; use kernel='auto' or 'numpy'")
     return Choice("numpy", why)
