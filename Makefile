@@ -1,7 +1,8 @@
-# make demo     the main job: forecasts the sunspots, draws the result and says where the pictures are
-# make test     every check
-# make golden   records the frameworks' outputs again and compares (large: installs PyTorch and Keras)
-# make clean    removes the environment and the caches
+# make demo         the main job: forecasts the sunspots, draws the result and says where the pictures are
+# make test         every check
+# make test-neon    the compiled kernels on aarch64, under qemu; on Debian: apt-get install qemu-user binutils-aarch64-linux-gnu
+# make golden       records the frameworks' outputs again and compares (large: installs PyTorch and Keras)
+# make clean        removes the environment and the caches
 #
 # PYTHON is the Python to begin with (3.11 or newer), VENV the folder of the virtual environment.
 # make itself can't handle spaces in file names, so no target here is a file: scripts/environment.py keeps a stamp of its own.
@@ -9,7 +10,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 
-.PHONY: demo test golden clean
+.PHONY: demo test test-neon golden clean
 
 demo:
 	@"$(PYTHON)" scripts/environment.py "$(VENV)" plot
@@ -18,6 +19,12 @@ demo:
 test:
 	@"$(PYTHON)" scripts/environment.py "$(VENV)" plot dev
 	@sh scripts/check "$(VENV)/bin/python"
+
+test-neon:
+	@"$(PYTHON)" scripts/environment.py "$(VENV)" plot dev
+	@command -v qemu-aarch64 >/dev/null && command -v aarch64-linux-gnu-ld >/dev/null || \
+		{ echo "test-neon needs Debian's packages qemu-user and binutils-aarch64-linux-gnu" >&2; exit 2; }
+	@"$(VENV)/bin/python" -m pytest tests/kernels/test_neon.py
 
 golden:
 	@"$(PYTHON)" scripts/environment.py "$(VENV)" bench
