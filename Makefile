@@ -3,6 +3,7 @@
 # make test-kernels  the reference's tests on compiled code, at every width of the machine and from the library
 # make test-neon     the compiled kernels on aarch64, under qemu; on Debian: apt-get install qemu-user binutils-aarch64-linux-gnu
 # make golden        records the frameworks' outputs again and compares (large: installs PyTorch and Keras)
+# make bench         measures against the frameworks and writes the README's table (large: installs them; half an hour)
 # make clean         removes the environment and the caches
 #
 # PYTHON is the Python to begin with (3.11 or newer), VENV the folder of the virtual environment.
@@ -11,7 +12,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 
-.PHONY: demo test test-kernels test-neon golden clean
+.PHONY: demo test test-kernels test-neon golden bench clean
 
 demo:
 	@"$(PYTHON)" scripts/environment.py "$(VENV)" plot
@@ -34,6 +35,10 @@ test-neon:
 golden:
 	@"$(PYTHON)" scripts/environment.py "$(VENV)" bench
 	@"$(VENV)/bin/python" scripts/golden.py
+
+bench:
+	@"$(PYTHON)" scripts/environment.py "$(VENV)" bench
+	@"$(VENV)/bin/python" benchmarks/run.py
 
 clean:
 	@"$(PYTHON)" scripts/environment.py --remove "$(VENV)"

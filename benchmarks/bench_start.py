@@ -1,15 +1,12 @@
-"""From the start of a process to the first prediction of a saved model: seconds and peak memory, of ours and of rivals.
+"""From nothing to the first prediction of a saved model: seconds and peak memory of a new process for everyone.
 
-Ours runs as a wheel would install it: a copy of the package with its library and its bytecode, llvmlite out of reach. The
-model is an LSTM of 64 units on 16 features and a Dense of one output, the input (1, 20, 16); every rival that is installed
-runs the same numbers and has to agree. Medians of many starts, one at a time, one thread each.
-
-usage: python benchmarks/bench_start.py [STARTS]
+gatewright runs twice: with its library of kernels, as a wheel would install it, llvmlite out of reach; and from its sources,
+compiling at first use. Everyone predicts the same. usage: python benchmarks/bench_start.py start …
 """
 
+import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -17,126 +14,111 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
-SOURCE = Path(__file__).resolve().parent.parent / "src" / "gatewright"
-INPUT = "np.linspace(-1, 1, 320, dtype=np.float32).reshape(1, 20, 16)"
-STARTS = 15
+import numpy as np
+import rivals
+import session
+import torch
+import workloads
 
-MAKE = """
-import numpy as np, gatewright as gw
-model = gw.Model(gw.Sequential(gw.LSTM(16, 64), gw.Dense(64, 1)), seed=0)
-model.save("model.safetensors")
-"""
-MAKE_TORCH = """
-import numpy as np, torch
-from safetensors.numpy import load_file
-w = load_file("model.safetensors")
-turn = lambda a: torch.tensor(np.ascontiguousarray(a.T))
-lstm = {"weight_ih_l0": turn(w["0.W"]), "weight_hh_l0": turn(w["0.U"]), "bias_ih_l0": turn(w["0.b"]),
-        "bias_hh_l0": turn(0 * w["0.b"])}
-torch.save({"lstm": lstm, "dense": {"weight": turn(w["1.W"]), "bias": turn(w["1.b"])}}, "model.pt")
-"""
-MAKE_ONNX = """
-import numpy as np, onnx
-from onnx import TensorProto, helper, numpy_helper
-from safetensors.numpy import load_file
-w = load_file("model.safetensors")
-order = lambda a: np.concatenate([np.split(a, 4, axis=-1)[k] for k in (0, 3, 1, 2)], axis=-1)  # i f g o to i o f c
-arrays = {"W": order(w["0.W"]).T[None], "R": order(w["0.U"]).T[None],
-          "B": np.concatenate([order(w["0.b"]), 0 * w["0.b"]])[None], "D": w["1.W"], "b": w["1.b"],
-          "axis": np.array([1], np.int64)}
-nodes = [helper.make_node("Transpose", ["x"], ["t"], perm=[1, 0, 2]),
-         helper.make_node("LSTM", ["t", "W", "R", "B"], ["s"], hidden_size=64),
-         helper.make_node("Squeeze", ["s", "axis"], ["h"]),
-         helper.make_node("Transpose", ["h"], ["f"], perm=[1, 0, 2]), helper.make_node("MatMul", ["f", "D"], ["m"]),
-         helper.make_node("Add", ["m", "b"], ["y"])]
-ends = [helper.make_tensor_value_info(*end) for end in (("x", TensorProto.FLOAT, [1, 20, 16]), ("y", TensorProto.FLOAT, None))]
-constants = [numpy_helper.from_array(np.ascontiguousarray(a), name) for name, a in arrays.items()]
-graph = helper.make_graph(nodes, "lstm", ends[:1], ends[1:], constants)
-onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), "model.onnx")
-"""
-OURS = f"""
-import sys
-sys.modules["llvmlite"] = None
-import numpy as np, gatewright as gw
-model = gw.load("model.safetensors", kernel="compiled")
-y = model.predict({INPUT})
-"""
-ONNX = f"""
-import numpy as np, onnxruntime
-options = onnxruntime.SessionOptions()
-options.intra_op_num_threads = 1
-y = onnxruntime.InferenceSession("model.onnx", options).run(None, {{"x": {INPUT}}})[0]
-"""
-TORCH = f"""
-import numpy as np, torch
-torch.set_num_threads(1)
-saved = torch.load("model.pt")
-lstm, dense = torch.nn.LSTM(16, 64, batch_first=True), torch.nn.Linear(64, 1)
-lstm.load_state_dict(saved["lstm"]); dense.load_state_dict(saved["dense"])
-with torch.inference_mode():
-    y = dense(lstm(torch.from_numpy({INPUT}))[0]).numpy()
-"""
-CASES = {  # by name: the packages that it takes, what makes its model, what runs it
-    "Python alone": ((), "", ""),
-    "Python and NumPy": ((), "", "import numpy"),
-    "gatewright, library": ((), MAKE, OURS),
-    "onnxruntime": (("onnxruntime", "onnx"), MAKE_ONNX, ONNX),
-    "PyTorch": (("torch",), MAKE_TORCH, TORCH),
+import gatewright as gw
+
+WORK = workloads.START
+SHAPE = (WORK.batch, WORK.steps, WORK.features)
+LIBRARY, SOURCES = "gatewright", "gatewright, compiled at first use"
+# What each process runs, in a folder with the model in every format; `x` is what is predicted.
+PROGRAMS = {
+    LIBRARY: (
+        "import sys; sys.modules['llvmlite'] = None\n"
+        "import gatewright as gw; y = gw.load('model.safetensors', kernel='compiled').run(x)[0]"
+    ),
+    SOURCES: "import gatewright as gw; y = gw.load('model.safetensors', kernel='compiled').run(x)[0]",
+    "pytorch": (
+        f"import torch; net = torch.nn.{WORK.kind}({WORK.features}, {WORK.hidden}, batch_first=True)\n"
+        "net.load_state_dict(torch.load('model.pt'))\n"
+        "with torch.inference_mode(): y = net(torch.from_numpy(x))[0].numpy()"
+    ),
+    "onnxruntime": (
+        "import onnxruntime; session = onnxruntime.InferenceSession('model.onnx', providers=['CPUExecutionProvider'])\n"
+        "feed = {i.name: numpy.zeros(i.shape, 'f') for i in session.get_inputs()} | {'X': x.swapaxes(0, 1).copy()}\n"
+        "y = session.run(['Y'], feed)[0][:, 0].swapaxes(0, 1)"
+    ),
+    "openvino": (
+        "import openvino; model = openvino.Core().compile_model('model.onnx', 'CPU', {'INFERENCE_PRECISION_HINT': 'f32'})\n"
+        "feed = {i.any_name: numpy.zeros(list(i.shape), 'f') for i in model.inputs} | {'X': x.swapaxes(0, 1).copy()}\n"
+        "y = model(feed)[0][:, 0].swapaxes(0, 1)"
+    ),
+    "NumPy alone": "y = None",
 }
+BEFORE = "import numpy; x = numpy.load('x.npy')\n"
+# VmHWM is this program's own; ru_maxrss counts what the parent held before it became this program.
+AFTER = """
+import json, pathlib, resource, time
+done, status = time.monotonic(), pathlib.Path("/proc/self/status")
+lines = [line.split() for line in status.read_text().splitlines()] if status.exists() else []
+peak = [int(words[1]) for words in lines if words[0] == "VmHWM:"] or [resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]
+if y is not None:
+    numpy.save("y.npy", y)
+print(json.dumps([done, peak[0] / 1024]))
+"""
 
 
-def python(program: str, folder: Path) -> str:
-    """What a program prints that runs in the folder and finds its copy of the package first."""
-    run = subprocess.run([sys.executable, "-c", program], cwd=folder, env=environment(folder), capture_output=True, text=True)
-    if run.returncode:
-        raise SystemExit(run.stderr)
-    return run.stdout
+def prepare(folder: Path) -> np.ndarray:
+    """Writes the model in everyone's format, x, and gatewright as it is installed with a library and without; returns y."""
+    net = rivals.network(WORK, 1)
+    gw.from_pytorch(rivals.arrays(net)).save(folder / "model.safetensors")
+    torch.save(net.state_dict(), folder / "model.pt")
+    (folder / "model.onnx").write_bytes(rivals.onnx_model(net, WORK))
+    x = np.random.default_rng(0).standard_normal(SHAPE).astype(np.float32)
+    np.save(folder / "x.npy", x)
+    for who in (LIBRARY, SOURCES):
+        ignored = shutil.ignore_patterns("__pycache__", "*.so")
+        shutil.copytree(Path(gw.__file__).parent, folder / who / "gatewright", ignore=ignored)
+    if find_spec("gatewright.kernels.build"):
+        build = [sys.executable, "-m", "gatewright.kernels", "build"]
+        subprocess.run(build, cwd=folder, env=environment(folder, LIBRARY), check=True, stdout=subprocess.DEVNULL)
+    return np.asarray(gw.load(folder / "model.safetensors").run(x)[0])
 
 
-def environment(folder: Path) -> dict[str, str]:
-    """One thread, bytecode allowed, the copy of the package first."""
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+def environment(folder: Path, who: str) -> dict[str, str]:
+    """Bytecode is kept, and the copy of gatewright found first."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return kept | threads | {"PYTHONPATH": str(folder)}
+    return kept | {"PYTHONPATH": str(folder / who)}
 
 
-def start(program: str, folder: Path) -> tuple[float, float]:
-    """(seconds, MB at most) of one process. This one is small: what it holds would count as the child's."""
-    began = time.perf_counter()
-    child = subprocess.Popen([sys.executable, "-c", program], cwd=folder, env=environment(folder))
-    _, status, used = os.wait4(child.pid, 0)
-    seconds = time.perf_counter() - began
-    if status:
-        raise SystemExit(f"{program} failed")
-    return seconds, used.ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+def once(who: str, folder: Path) -> tuple[float, float]:
+    """(seconds, megabytes) of one process."""
+    command = [sys.executable, "-c", BEFORE + PROGRAMS[who] + AFTER]
+    start = time.monotonic()
+    said = subprocess.run(command, cwd=folder, env=environment(folder, who), check=True, stdout=subprocess.PIPE).stdout
+    done, megabytes = json.loads(said)
+    return done - start, megabytes
+
+
+def warm(who: str, folder: Path, wanted: np.ndarray) -> None:
+    """Runs once, so that what is on the disk is in memory, and ends the program unless y is what was wanted."""
+    (folder / "y.npy").unlink(missing_ok=True)
+    once(who, folder)
+    if who != "NumPy alone" and not np.abs(np.load(folder / "y.npy") - wanted).max() < 2e-5:
+        raise SystemExit(f"{who} predicts something else")
 
 
 def main() -> None:
-    """Prepares everything, checks that all agree, then measures them in turn."""
-    starts = int(sys.argv[1]) if len(sys.argv) > 1 else STARTS
+    now = session.begin(["start"])
+    names = [who for who in PROGRAMS if now.wants(who) and (who != LIBRARY or find_spec("gatewright.kernels.build"))]
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        shutil.copytree(SOURCE, folder / "gatewright", ignore=shutil.ignore_patterns("__pycache__", "*.so"))
-        python("from gatewright.kernels.__main__ import main; main(['build'])", folder)
-        cases = {name: case for name, case in CASES.items() if all(find_spec(package) for package in case[0])}
-        said = {}
-        for name, (_, make, run) in cases.items():
-            python(make, folder)
-            if make:
-                said[name] = [float(v) for v in python(f"{run}\nprint(*np.ravel(y))", folder).split()]
-        ours = said["gatewright, library"]
-        for name, theirs in said.items():
-            if max(abs(a - b) for a, b in zip(ours, theirs, strict=True)) > 1e-5:
-                raise SystemExit(f"{name} computes something else")
-        results: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}
-        for _ in range(starts):
-            for name, (_, _, run) in cases.items():
-                results[name].append(start(run, folder))
-    print(f"{'median of ' + str(starts) + ' starts':24}  seconds  (quartiles)       MB at most")
-    for name, pairs in results.items():
-        seconds, memory = zip(*pairs, strict=True)
-        low, middle, high = statistics.quantiles(seconds, n=4)
-        print(f"{name:24}  {middle:7.3f}  ({low:.3f} to {high:.3f})  {statistics.median(memory):10.1f}")
+        wanted = prepare(Path(name))
+        for who in names:
+            warm(who, Path(name), wanted)
+        turns = [{who: once(who, Path(name)) for who in names} for _ in range(now.pace.repeats)]
+    cells = []
+    for who in names:
+        seconds, megabytes = zip(*(turn[who] for turn in turns), strict=True)
+        found = {"seconds": session.summary([*seconds]), "megabytes": session.summary([*megabytes])}
+        limits = workloads.START_LIMITS if who == LIBRARY else {}
+        judged = {what: {"most": most, "holds": found[what]["median"] <= most} for what, most in limits.items()}
+        cells.append({"name": who, "limits": judged, **found})
+        print(f"{who:34} {found['seconds']['median']:.3f} s {found['megabytes']['median']:.0f} MB", flush=True)
+    session.finish(now, cells)
 
 
 if __name__ == "__main__":

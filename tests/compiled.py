@@ -1,7 +1,7 @@
-"""The reference's tests once more on compiled code: `pytest --compiled=16` (4, 8, or `library`: compiled ahead of time).
+"""The reference's tests once more on compiled code: `pytest --compiled=16` (4, 8; `library`: ahead of time).
 
-Every forward pass of inference that can be compiled is, those in float64 too: the numbers are cast to float32 before the kernel
-and back after it, and np.testing.assert_allclose allows what float32 needs. So everything that the reference is tested for
+Every pass, there and back, that can be compiled is, those in float64 too: the numbers are cast to float32 before the kernel and
+back after it, and np.testing.assert_allclose allows what float32 needs. So everything that the reference is tested for
 (recorded PyTorch and Keras, the oracle, lengths, masks, starts, streams, chunks, containers) is asked of the kernels. Gradients
 after compiled inference are compared with those after the reference's; that the latter are right, no float32 can tell, and the
 ordinary run does. Not rerun: what needs float64 (EXACT), and cells/, which are the reference's own functions.
@@ -11,6 +11,8 @@ Every test has to have run a kernel, or to have met one of REASONS why there is 
 
 import functools
 import re
+import subprocess
+import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -65,8 +67,10 @@ test_model.py::test_weights_come_in_keras_order
 test_model.py::test_weights_that_do_not_fit_write_nothing
 test_model.py::test_own_parameters_are_copied_and_must_fit
 """
-# … and those that are about float64 itself.
+# … and those that are about float64 itself, or look at what the reference calls.
 EXACT = """
+test_model.py::test_no_more_rows_at_once_than_asked_for
+layers/test_recurrent.py::test_dropout_between_layers
 layers/test_recurrent.py::test_shapes_refused
 test_streaming.py::test_a_learned_state_begins_every_stream
 test_model.py::test_gradcheck_checks_what_gradients_gives
@@ -78,6 +82,13 @@ def belongs(name: str) -> bool:
     """Whether a test, by its name from the folder of the tests on, is to be run on compiled code."""
     file, function = name.partition("::")[0], name.partition("[")[0]
     return file in FILES.split() and not {name, function} & {*IDLE.split(), *EXACT.split()}
+
+
+def run(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """pytest in a folder, under this project's settings."""
+    project = Path(__file__).resolve().parent.parent
+    settings = ["-c", str(project / "pyproject.toml"), "--rootdir", str(folder), "-p", "no:cacheprovider"]
+    return subprocess.run([sys.executable, "-m", "pytest", *settings, *arguments], cwd=folder, text=True, capture_output=True)
 
 
 def narrow(value: Any) -> Any:
@@ -110,6 +121,21 @@ class Widened:
     def infer(self, packed: Any, x: Any, *more: Any) -> Any:
         return wide(self.kernel.infer(packed, narrow(x), *narrow(more)))
 
+    def operations(self, packed: Any, y: Any) -> float:
+        return float(self.kernel.operations(packed, y))
+
+    def scan(self, packed: Any, x: Any, y: Any, state: Any) -> Any:
+        return lambda steps: self.prepare(packed, x[steps], y[steps], state, state)
+
+    def through(self, packed: Any, dz: Any, size: int) -> Any:
+        return wide(self.kernel.through(packed, narrow(dz), size))
+
+    def forward(self, packed: Any, x: Any, state: Any) -> Any:
+        return self.kernel.forward(packed, *narrow((x, state)))
+
+    def backward(self, packed: Any, cache: Any, dsteps: Any, dstate: Any, wants_dx: bool = True) -> Any:
+        return self.kernel.backward(packed, cache, *narrow((dsteps, dstate)), wants_dx)
+
     def prepare(self, packed: Any, x: Any, y: Any, before: Any, after: Any) -> "Step":
         return Step((x, *before), (y, *after), lambda inputs, outputs: self.kernel.prepare(
             packed, inputs[0], outputs[0], inputs[1:], outputs[1:]).run)  # fmt: skip
@@ -123,7 +149,8 @@ class Step:
     """A prepared step whose float64 arrays are copied into float32 ones before it runs, and back after it."""
 
     def __init__(self, inputs: Any, outputs: Any, prepare: Any) -> None:
-        self.outside, self.inside = (inputs, outputs), (narrow(tuple(inputs)), narrow(tuple(outputs)))
+        self.outside = inputs, outputs
+        self.inside = tuple([np.empty(array.shape, np.float32) for array in arrays] for arrays in self.outside)
         self.compute = prepare(*self.inside)
 
     def run(self) -> None:
@@ -140,9 +167,10 @@ class Rerun:
     def __init__(self, asked: str) -> None:
         self.ran: Counter[str] = Counter()
         self.bound = True  # whether float64 is bound for kernels
-        if asked == "library":
+        if not asked.isdecimal():
             self.folder = tempfile.TemporaryDirectory()
-            library.FOLDER = build.build(Path(self.folder.name)).parent
+            library.FOLDER = build.build(Path(self.folder.name)).parent if asked == "library" else Path(asked)
+            assert library.find().library
             backend.in_memory = self.refuse
         else:
             if int(asked) > target.host().lanes:
@@ -162,8 +190,8 @@ class Rerun:
         self.run(call)
 
     def chosen(self, ask: Any, kind: str, *details: Any) -> Any:
-        """The choice for float32 where the question was about inference in float64."""
-        widened = self.bound and ask.dtype == float and ask.kernel in ("auto", "compiled") and not ask.training
+        """The choice for float32 where the question was about float64."""
+        widened = self.bound and ask.dtype == float and ask.kernel in ("auto", "compiled") and kind != "adam"
         choice = self.choose(ask._replace(dtype=np.dtype(np.float32)) if widened else ask, kind, *details)
         if choice.load is None:
             self.ran[choice.reason] += 1

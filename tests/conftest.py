@@ -29,7 +29,9 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatabl
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--compiled=16`: the reference's tests on compiled code (tests/compiled.py)."""
-    parser.addoption("--compiled", choices=("4", "8", "16", "library"), help="run inference on kernels of so many lanes")
+    parser.addoption(
+        "--compiled", metavar="LANES", help="run kernels of so many lanes, or of a `library` (or a folder with one)"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -489,7 +489,7 @@ def test_threads_bound_every_call(monkeypatch):
     monkeypatch.setattr(threadpoolctl, "threadpool_limits", limits)
     monkeypatch.setattr(gw.Dense, "forward", lambda *a, **k: bounds.append(now[-1] if now else None) or forward(*a, **k))
     for threads in (3, None):
-        model = gw.Model(gw.Sequential(gw.GRU(3, 4), gw.Dense(4, 2)), seed=0, threads=threads)
+        model = gw.Model(gw.Sequential(gw.GRU(3, 4), gw.Dense(4, 2)), seed=0, threads=threads, kernel="numpy")
         stream = model.stream(5)
         calls = [
             lambda m=model: m.predict(X), lambda m=model: m.run(X), lambda m=model: m.evaluate(X, Y),

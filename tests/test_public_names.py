@@ -55,6 +55,7 @@ PUBLIC = [
     "Stream",
     "UninformativeError",
     "Warmup",
+    "from_pytorch",
     "gradcheck",
     "load",
     "losses",
@@ -64,7 +65,7 @@ PUBLIC = [
 MEMBERS = {
     "Model": (
         "evaluate fit freeze get_weights gradcheck gradients kernels layer parameters predict run save set_weights state_like "
-        "stream summary unfreeze"
+        "stream summary to_pytorch unfreeze"
     ),
     "Stream": "reset run state step",
     "Parameters": "edit flat trainable version",
@@ -89,6 +90,7 @@ ARGUMENTS = {
         "activation bias bidirectional dropout go_backwards hidden_size init input_size learn_initial_state num_layers "
         "return_sequences return_state_sequence trainable",
     ),
+    "from_pytorch": "activation dtype kernel layers prefix source threads",
     "LSTM.forward": "kernel params rng state steps training x",
     "LSTM.backward": "cache dstate dy grads params",
 }

@@ -21,6 +21,7 @@ from gatewright.errors import (
     OptionError,
     ShapeError,
 )
+from gatewright.importers import from_pytorch
 from gatewright.layers import (
     GRU,
     LSTM,
@@ -100,6 +101,7 @@ __all__ = [
     "Stream",
     "UninformativeError",
     "Warmup",
+    "from_pytorch",
     "gradcheck",
     "load",
     "losses",

@@ -141,12 +141,17 @@ class Activation:
         """Whether the formula also holds for complex x."""
         return FORMULAS[self.name].analytic
 
+    @property
+    def plain(self) -> bool:
+        """Whether alpha and beta are those that the formula has by itself."""
+        formula = FORMULAS[self.name]
+        return (self.alpha, self.beta) == (formula.alpha, formula.beta)
+
     def __reduce__(self) -> tuple[Any, ...]:
         return Activation, (self.name, self.alpha, self.beta)
 
     def __repr__(self) -> str:
-        formula = FORMULAS[self.name]
-        if (self.alpha, self.beta) == (formula.alpha, formula.beta):
+        if self.plain:
             return repr(self.name)
         return f"Activation({', '.join(repr(v) for v in (self.name, self.alpha, self.beta) if v is not None)})"
 

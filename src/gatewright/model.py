@@ -9,8 +9,10 @@ from gatewright import checking, checks, files, inputs, layers, state, tables
 from gatewright.arrays import Array, float_dtype, numbers
 from gatewright.errors import OptionError, ShapeError
 from gatewright.inputs import Batch
+from gatewright.interop import pytorch
 from gatewright.layers import Layer, Recurrent, Sequential
 from gatewright.parameters import Parameters, Scope
+from gatewright.prepared import Pool, infer
 from gatewright.state import tree_map
 from gatewright.steps import Steps, padded
 from gatewright.streaming import Stream
@@ -27,8 +29,9 @@ class Model:
 
     layer: any layer; `gw.Sequential(...)` for several. seed: of the initial weights, of shuffling and of dropout (None: from
     the system). dtype: "float32" or "float64". kernel: "auto" (compiled where it can be: see `kernels()`), "numpy", or
-    "compiled" (refused where it can't be; training runs on NumPy always). threads: how many threads the linear
-    algebra may use (None: as the environment says; a number needs threadpoolctl). parameters: use these instead of new ones.
+    "compiled" (refused where inference can't be; what has no compiled training trains on NumPy). threads: how many threads may
+    share its work where there is enough (None: as many as the process has processors, or as OMP_NUM_THREADS says; a number
+    binds the linear algebra too, and needs threadpoolctl). parameters: use these instead of new ones.
 
     Inputs are `(B, T, F)`, or `(B, T)` whole numbers where the network begins with an Embedding; a list of `(T_i, F)` gives
     a list of `(T_i, O)`. `lengths` (B,), `mask` (B, T) bool, True = live, and `starts` (B, T) bool, True = a new sequence
@@ -62,6 +65,7 @@ class Model:
         if parameters is not None and list(parameters.shapes.items()) != list(self._network.shapes().items()):
             raise ShapeError(f"parameters: got {parameters}, wanted those of {layer}: {self._network.shapes()}")
         self._parameters = (self._network.init(self._rng) if parameters is None else parameters).astype(self._dtype)
+        self._pool = Pool(layer, self._scope, self._dtype, kernel, self._threads)
 
     @property
     def layer(self) -> Layer:
@@ -92,10 +96,12 @@ class Model:
 
         Raises ShapeError, DataError or OptionError for impossible input, with what was got and what was wanted.
         """
-        batch = self._batch(x, Steps(lengths, mask, starts))
         size = inputs.ROWS if batch_size is None else batch_size
         checks.whole_number("batch_size", size)
-        parts = []
+        given = Steps(lengths, mask, starts)
+        if given.silent and isinstance(x, np.ndarray) and x.shape[:1] <= (size,) and (found := self._pool.run(x)):
+            return found[0]
+        batch, parts = self._batch(x, given), []
         for start in range(0, max(len(batch.x), 1), size):
             rows = slice(start, start + size)
             parts.append(self._forward(batch.x[rows], batch.steps and batch.steps.rows(rows), None)[0])
@@ -111,8 +117,14 @@ class Model:
         h and, for an LSTM, c; a network of several layers has a tuple with one entry a layer. `state_like` builds one by
         hand. Raises as `predict` does.
         """
-        batch = self._batch(x, Steps(lengths, mask, starts))
-        y, after = self._forward(batch.x, batch.steps, self._checked_state(state, len(batch.x)))
+        given = Steps(lengths, mask, starts)
+        if given.silent and state is None and (found := self._pool.run(x)):
+            return found
+        batch = self._batch(x, given)
+        start = self._checked_state(state, len(batch.x))
+        if batch.steps is None and (found := self._pool.run(batch.x, start)):
+            return found
+        y, after = self._forward(batch.x, batch.steps, start)
         return inputs.as_given(inputs.own(y, batch), batch), tree_map(np.array, after)
 
     def stream(self, batch_size: int = 1) -> Stream:
@@ -188,10 +200,10 @@ class Model:
         data = self._data(x, y, Steps(lengths, mask, starts), sample_weight)
         options = trainer.FitOptions(
             loss=loss, optimizer=optimizer, epochs=epochs, batch_size=batch_size,
-            validation=None if validation is None else self._validation(validation), metrics=metrics, callbacks=callbacks,
-            schedule=schedule, clip_norm=clip_norm, clip_value=clip_value, accumulate=accumulate, class_weight=class_weight,
-            tbptt=tbptt, stateful=stateful, shuffle=shuffle, checkpoint=checkpoint, resume=resume, verbose=verbose,
-            rng=self._rng, kernel=self._kernel,
+            validation=None if validation is None else self._data(*inputs.validation(validation)), metrics=metrics,
+            callbacks=callbacks, schedule=schedule, clip_norm=clip_norm, clip_value=clip_value, accumulate=accumulate,
+            class_weight=class_weight, tbptt=tbptt, stateful=stateful, shuffle=shuffle, checkpoint=checkpoint, resume=resume,
+            verbose=verbose, rng=self._rng, kernel=self._kernel,
         )  # fmt: skip
         with self._threads.limit():
             return trainer.fit(self._network, self._parameters, data, options)
@@ -287,6 +299,14 @@ class Model:
         """Writes weights in the form of `get_weights`. Raises ShapeError or DataError, nothing written, if they don't fit."""
         self._parameters.assign(from_list(self._parameters, weights))
 
+    def to_pytorch(self, layers: Sequence[str] | None = None) -> dict[str, Array]:
+        """A state dict for PyTorch's modules, {name: array} in the model's dtype: torch.from_numpy makes tensors of them.
+
+        layers: names for those layers of a Sequential that have parameters (None: their indices, as in nn.Sequential). The
+        merged bias is `bias_ih`; `bias_hh` is zero, but for a GRU's bn. Raises OptionError for what PyTorch's modules can't be.
+        """
+        return pytorch.write(self._layer, self._parameters, layers)
+
     def freeze(self, names: str | Iterable[str]) -> list[str]:
         """Takes parameters out of training: by name ("0.W"), layer ("0") or pattern ("*.b"); returns their names."""
         return self._parameters.set_trainable(names, False)
@@ -348,8 +368,7 @@ class Model:
 
     def _forward(self, x: Array, live: Steps | None, start: Any) -> tuple[Any, Any]:
         with self._threads.limit():
-            y, after, _ = self._layer.forward(self._scope, x, start, steps=live, kernel=self._kernel)
-        return y, after
+            return infer(self._layer, self._scope, x, (start, live), self._kernel)
 
     def _batch(self, x: Any, given: Steps) -> Batch:
         return inputs.batch(self._layer, x, given, self._dtype)
@@ -365,19 +384,6 @@ class Model:
             batch.steps,
             None if weight is None else numbers(padded(weight, batch.lengths, "sample_weight"), "sample_weight"),
         )
-
-    def _validation(self, given: Sequence[Any]) -> "Data":
-        """(x, y) or (x, y, {...}), checked."""
-        if not isinstance(given, tuple | list) or len(given) not in (2, 3):
-            raise OptionError("validation: wanted (x, y), or (x, y, {'lengths': …, 'sample_weight': …})")
-        more = given[2] if len(given) == 3 else {}
-        if not isinstance(more, dict):
-            raise OptionError(f"validation: got {type(more).__name__} in third place, wanted a dict such as {{'lengths': …}}")
-        unknown = set(more) - {"lengths", "mask", "starts", "sample_weight"}
-        if unknown:
-            raise OptionError(f"validation: {unknown.pop()!r} is unknown; known: lengths, mask, starts, sample_weight")
-        live = Steps(more.get("lengths"), more.get("mask"), more.get("starts"))
-        return self._data(given[0], given[1], live, more.get("sample_weight"))
 
 
 def load(path: Any, *, kernel: str = "auto", threads: int | None = None) -> Model:

@@ -25,6 +25,11 @@ class Steps(NamedTuple):
     mask: Array | None = None  # (B, T) bool: True = live
     starts: Array | None = None  # (B, T) bool: True = a new sequence begins here, from a fresh state
 
+    @property
+    def silent(self) -> bool:
+        """Whether this says nothing."""
+        return self.lengths is None and self.mask is None and self.starts is None
+
     def live(self, batch: int, time: int) -> Array:
         """(B, T) bool: the live steps."""
         live = np.ones((batch, time), bool)
@@ -308,4 +313,5 @@ def checked(steps: Steps, batch: int, time: int) -> Steps | None:
                     raise DataError(f"{name}: wanted bools; got {array.dtype} with values other than 0 and 1")
                 array = array.astype(bool)
         masks.append(array)
-    return None if lengths is None and all(m is None for m in masks) else Steps(lengths, *masks)
+    found = Steps(lengths, *masks)
+    return None if found.silent else found

@@ -1,6 +1,6 @@
 """Stream: a network and its state, fed a step or a chunk at a time."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -9,20 +9,10 @@ from gatewright.arrays import Array, numbers
 from gatewright.checks import whole_number
 from gatewright.errors import DataError, OptionError, ShapeError
 from gatewright.layers import Layer
-from gatewright.layers.base import Step
 from gatewright.parameters import Scope
+from gatewright.prepared import Prepared, prepared
 from gatewright.state import checked, tree_map
 from gatewright.threads import Threads
-
-
-class Fast(NamedTuple):
-    """A prepared step and what it reads."""
-
-    x: Array  # (B, F)
-    zeros: Array  # (B, F)
-    shape: tuple[int, ...]  # that x may have too: (F,) where B is 1
-    step: Step
-    row: Array  # (O,) the first of y
 
 
 class Stream:
@@ -49,8 +39,10 @@ class Stream:
         self._threads = threads or Threads(None)
         self._dtype = np.dtype(dtype)
         self._x_rank = 1 if layer.takes_indices else 2  # of one step
-        self._fast: Fast | None = None
-        self._fast_version = -1  # of the parameters for which `_fast` was prepared
+        self._fast: Prepared | None = None  # a step
+        self._fast_version = -1  # of the parameters for which `_fast` was made, or found to be impossible
+        features = layer.features_in or 1
+        self._shapes = ((batch_size, features), *([(features,)] if batch_size == 1 else []))  # of one step
         self._state = self._beginning()
 
     def _beginning(self) -> Any:
@@ -89,12 +81,8 @@ class Stream:
     def step(self, x: Any) -> Any:
         """One step: x (B, F) -> (B, O), or (F,) -> (O,) where batch_size is 1; with an Embedding indices, (B,) or one."""
         fast = self._fast if self._fast_version == self._params.version else self._prepared()
-        if fast is not None and type(x) is np.ndarray and x.dtype == fast.x.dtype and x.shape in (fast.x.shape, fast.shape):
-            fast.x[...] = x
-            if np.vdot(fast.x, fast.zeros) == 0:  # NaN where one is not finite, which is refused below
-                for run in fast.step.runs:
-                    run()
-                return (fast.step.y if x.ndim == 2 else fast.row).copy()
+        if fast is not None and type(x) is np.ndarray and x.dtype == self._dtype and x.shape in self._shapes and fast.run(x):
+            return (fast.y if x.ndim == 2 else fast.y[0]).copy()
         x = numbers(x, "x")
         alone = self._batch == 1 and x.ndim == self._x_rank - 1
         rows, features = x[None] if alone else x, self._layer.features_in
@@ -120,16 +108,15 @@ class Stream:
             self._fast_version = -1  # it reads the old state's arrays
         return y
 
-    def _prepared(self) -> "Fast | None":
+    def _prepared(self) -> Prepared | None:
         """A compiled step for the parameters and the state as they are now, or None."""
         self._fast, self._fast_version = None, self._params.version
         if not self._layer.takes_indices:
             x = np.zeros((self._batch, self._layer.features_in or 1), self._dtype)
-            step = self._layer.prepare(self._params, x, self._state, self._kernel)
-            if step is not None:
-                self._state = step.state
-                shape = x.shape[1:] if self._batch == 1 else x.shape
-                self._fast = Fast(x, np.zeros_like(x), shape, step, step.y[0])
+            with self._threads.limit(blas=False):
+                self._fast = prepared(self._layer, self._params, x, self._state, self._kernel)
+        if self._fast is not None:
+            self._state = self._fast.state
         return self._fast
 
     def __repr__(self) -> str:

@@ -1,16 +1,26 @@
-"""How many threads the linear algebra may use."""
+"""How many threads a model's work may use: those of compiled code, which are started here, and BLAS' own."""
 
 import contextlib
-from contextlib import AbstractContextManager
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from importlib.util import find_spec
+from itertools import pairwise
 from typing import Any
 
 from gatewright.checks import whole_number
 from gatewright.errors import missing_extra
 
+LEAST = 4e7  # operations for which a thread is worth its while: a fifth of a millisecond
+
+_allowed: ContextVar[int | None] = ContextVar("allowed", default=None)
+_one_at_a_time = threading.Lock()
+_executors: list[Any] = []  # one, once it was needed
+
 
 class Threads:
-    """A bound on BLAS' threads: `count` None leaves them as the environment says; a number needs threadpoolctl."""
+    """A bound on the threads of a model's work: `count` None is `available()`; a number, for BLAS, needs threadpoolctl."""
 
     def __init__(self, count: int | None) -> None:
         if count is not None:
@@ -19,11 +29,71 @@ class Threads:
                 raise missing_extra("threadpoolctl", "fast", f"threads={count}")
         self.count = count
 
-    def limit(self) -> AbstractContextManager[Any]:
-        """The bound, for the time of a `with` block."""
-        if self.count is None:
-            return contextlib.nullcontext()
-        import threadpoolctl
+    @contextlib.contextmanager
+    def limit(self, blas: bool = True) -> Iterator[None]:
+        """The bound, for the time of a `with` block; BLAS keeps the environment's where `count` is None."""
+        before = _allowed.set(self.count)
+        try:
+            if self.count is None or not blas:
+                yield
+            else:
+                import threadpoolctl
 
-        limits: AbstractContextManager[Any] = threadpoolctl.threadpool_limits(self.count)
-        return limits
+                with threadpoolctl.threadpool_limits(self.count):
+                    yield
+        finally:
+            _allowed.reset(before)
+
+
+def available() -> int:
+    """The processors that this process may use, or fewer if OMP_NUM_THREADS says so, as joblib does for its workers."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return max(1, min(processors, int(said))) if said.isdigit() else processors
+
+
+def shares(count: int, operations: float) -> list[slice]:
+    """`count` things dealt out evenly over the threads that work of so many operations is worth."""
+    return stretches(count, int(max(1, min(_allowed.get() or available(), count, operations // LEAST))))
+
+
+def stretches(count: int, parts: int) -> list[slice]:
+    """`count` things in so many parts, as even as can be."""
+    stops = [count * k // parts for k in range(parts + 1)]
+    return [slice(start, stop) for start, stop in pairwise(stops)]
+
+
+def together(tasks: Sequence[Callable[[], None]]) -> None:
+    """Runs tasks that don't depend on each other: the first here, the others on threads, or all here if those are busy."""
+    if len(tasks) == 1 or not _one_at_a_time.acquire(blocking=False):
+        for task in tasks:
+            task()
+        return
+    try:
+        others = [_executor().submit(task) for task in tasks[1:]]
+        try:
+            tasks[0]()
+        finally:
+            for other in others:
+                other.result()
+    finally:
+        _one_at_a_time.release()
+
+
+def _executor() -> Any:
+    if not _executors:
+        from concurrent.futures import ThreadPoolExecutor
+
+        _executors.append(ThreadPoolExecutor(64, "gatewright", initializer=_allowed.set, initargs=(1,)))
+    return _executors[0]
+
+
+def _forget() -> None:
+    """After a fork: the child has none of the threads, and the lock may be held by one."""
+    global _one_at_a_time
+    _one_at_a_time = threading.Lock()
+    _executors.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

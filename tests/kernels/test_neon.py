@@ -39,7 +39,7 @@ def emulator(tmp_path_factory):
 
 
 def outputs(network):
-    """[the output, then the last states] of a few rows, of few rows over many steps, and of rows of unequal length."""
+    """[output, last states, gradients] of a few rows, of few rows over many steps, and of rows of unequal length."""
     model = gw.Model(network, kernel="compiled")
     model.parameters.assign(dict(draw_params(model.network, np.random.default_rng(1), 0.4, np.float32).items()))
     rng, found = np.random.default_rng(2), []
@@ -47,6 +47,8 @@ def outputs(network):
         x = 2 * rng.standard_normal((batch, time, network.features_in)).astype(np.float32)
         y, state = model.run(x, draw_state(model.layer, batch, rng, np.float32), lengths=lengths)
         found += [y, *arrays_of(state)]
+        if time < 70:  # in which nothing grows without bounds
+            found.append(model.gradients(x, np.zeros_like(y), lengths=lengths)[1].flat)
     stream = model.stream(3) if not getattr(network, "bidirectional", False) else None
     if stream:
         found += [stream.step(x[:3, 0]) for _ in range(2)]

@@ -1,33 +1,15 @@
-"""The reference's tests on compiled code (tests/compiled.py): a part of them, and that the rule about the path catches.
+"""The reference's tests on compiled code (tests/compiled.py): that the rule about the path catches.
 
-`make test-kernels` runs all of them, at every width of the machine and from the library.
+`make test-kernels` runs them all, at every width of the machine and from the library; test_library.py a part of them.
 """
 
-import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import compiled
 import pytest
 
 TESTS = Path(__file__).parents[1]
-
-
-def run(folder, *arguments):
-    """pytest in a folder, under this project's settings."""
-    settings = ["-c", str(TESTS.parent / "pyproject.toml"), "--rootdir", str(folder), "-p", "no:cacheprovider"]
-    return subprocess.run([sys.executable, "-m", "pytest", *settings, *arguments], cwd=folder, text=True, capture_output=True)
-
-
-def test_a_part_of_it_from_the_library():
-    files = [str(TESTS / name) for name in ("test_whole.py", "test_streaming.py", "layers/test_simple.py")]
-    done = run(TESTS.parent, "--compiled=library", *files)
-    assert done.returncode == 0, done.stdout + done.stderr
-    passed, deselected = (int(re.search(rf"(\d+) {word}", done.stdout).group(1)) for word in ("passed", "deselected"))
-    assert passed > 60
-    assert deselected < passed / 2
 
 
 def test_what_is_left_out_is_there():
@@ -43,7 +25,7 @@ def planted(folder, source):
         shutil.copy(TESTS / name, folder)
     head = "import numpy as np\nimport gatewright as gw\nx = np.ones((2, 3, 1))\n"
     (folder / "test_whole.py").write_text(head + source)
-    return run(folder, "--compiled=4", str(folder))
+    return compiled.run(folder, "--compiled=4", str(folder))
 
 
 @pytest.mark.parametrize(("body", "complaint"), [

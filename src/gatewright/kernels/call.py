@@ -10,6 +10,7 @@ import numpy as np
 
 from gatewright.arrays import Array
 from gatewright.kernels.code import Code
+from gatewright.threads import shares, together
 
 
 def address(array: Array) -> int:
@@ -41,12 +42,31 @@ class Call:
         self._run(self._block)
 
 
+class Team:
+    """Calls that don't depend on each other, on as many threads."""
+
+    __slots__ = ("_runs",)
+
+    def __init__(self, calls: list[Call]) -> None:
+        self._runs = [call.run for call in calls]
+
+    def run(self) -> None:
+        """Computes."""
+        together(self._runs)
+
+
 class RowKernel(ABC):
     """Compiled code that makes a row of y of every row of x, each by itself."""
 
     @abstractmethod
-    def prepare(self, packed: Any, x: Array, y: Array) -> Call:
+    def call(self, packed: Any, x: Array, y: Array) -> Call:
         """A call that writes into y (N, O), for x (N, F), both float32 with a contiguous last axis."""
+
+    def prepare(self, packed: Any, x: Array, y: Array) -> Call | Team:
+        """`call`, or several if threads can share the rows."""
+        parts = shares(len(x), 2.0 * x.size * (y.shape[1] if len(x) else 0))
+        calls = [self.call(packed, x[part], y[part]) for part in parts]
+        return calls[0] if len(calls) == 1 else Team(calls)
 
     def infer(self, packed: Any, x: Array, size: int) -> Array:
         """y (N, size) for x (N, F), any N."""

@@ -109,6 +109,10 @@ class Emitter:
         """a == b, of whole numbers."""
         return self.b.icmp_signed("==", self.n(a), self.n(b))
 
+    def odd(self, a: Value) -> Value:
+        """Whether a whole number is odd."""
+        return self.equal(self.b.and_(self.n(a), self.n(1)), 1)
+
     def choose(self, condition: Value, a: Term, b: Term) -> Value:
         """a where the condition holds, else b."""
         return self.b.select(condition, self.add(a), self.add(b))
@@ -150,15 +154,19 @@ class Emitter:
             with part:
                 self.copy(kept, address, left)
 
-    def copy(self, source: Value, target: Value, count: Value) -> None:
-        """Copies `count` floats."""
+    def copy(self, source: Value, target: Value, count: Value, step: int = FLOAT) -> None:
+        """Copies `count` floats that stand side by side to places that are `step` bytes apart."""
         with self.each(count) as k:
             value = self.b.load(self._pointer(self.add(source, (k, FLOAT)), self.f32), align=FLOAT)
-            self.b.store(value, self._pointer(self.add(target, (k, FLOAT)), self.f32), align=FLOAT)
+            self.b.store(value, self._pointer(self.add(target, (k, step)), self.f32), align=FLOAT)
 
     def field(self, block: Value, index: int) -> Value:
         """The index-th whole number of an argument block."""
         return self.b.load(self._pointer(self.add(block, 8 * index), self.i64), align=8)
+
+    def set_field(self, block: Value, index: int, value: Value) -> None:
+        """Writes the index-th whole number of a block."""
+        self.b.store(value, self._pointer(self.add(block, 8 * index), self.i64), align=8)
 
     # --- vectors
 

@@ -71,7 +71,7 @@ class Kernel(RowKernel):
         gains, shifts = (panels([array[None]], self.target.lanes) for array in (gain, shift))
         return Packed(gains, shifts, np.array([len(gain), epsilon], np.float32))
 
-    def prepare(self, packed: Packed, x: Array, y: Array) -> Call:
+    def call(self, packed: Packed, x: Array, y: Array) -> Call:
         (N, size), vectors = x.shape, len(packed.gain)
         work, begin = aligned(vectors * self.target.lanes)
         work[:] = 0

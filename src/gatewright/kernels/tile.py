@@ -94,10 +94,11 @@ class Grid(NamedTuple):
 Cover = Callable[[tuple[int, int], Value, Value, Value], None]  # (shape, stretch, first row, first vector of units)
 
 
-def cover(e: Emitter, target: Target, columns: int, grid: Grid, body: Cover) -> None:
+def cover(e: Emitter, target: Target, columns: int, grid: Grid, body: Cover, back: Value | None = None) -> None:
     """Calls `body` for tiles that cover the grid: rows dealt out evenly, few rows making wide tiles.
 
-    A panel of weights serves all rows before the next is touched.
+    A panel of weights serves all rows before the next is touched. Where `back` holds, the last panels come first: those that
+    the step before read last are still in the cache.
     """
     tiles, _ = e.divide(e.add(grid.rows, target.rows - 1), target.rows)
     low, extra = e.divide(grid.rows, tiles)  # `extra` tiles have low + 1 rows, the others low
@@ -110,6 +111,7 @@ def cover(e: Emitter, target: Target, columns: int, grid: Grid, body: Cover) -> 
         groups, _ = e.divide(e.add(grid.vectors, (done, -1)), vectors)
         count = groups if vectors == 1 else e.choose(e.less(sizes[0], highest), 0, groups)
         with e.each(count) as k:
+            k = k if back is None else e.choose(back, e.add(count, (k, -1), -1), k)
             unit = e.add(done, (k, vectors))
             with e.each(grid.stretches) as stretch:
                 for rows in sizes:
@@ -123,3 +125,30 @@ def cover(e: Emitter, target: Target, columns: int, grid: Grid, body: Cover) -> 
 def call_tile(e: Emitter, product: Product, shape: tuple[int, int], ends: tuple[Value, ...], sources: list[Source]) -> None:
     """Calls the tile of that shape; ends: (start, start's row stride, sums, their row stride)."""
     e.call(_name(product, *shape), *ends, *(value for source in sources for value in source))
+
+
+def emit_sums_of_products(e: Emitter, target: Target) -> None:
+    """A function for every shape of tile of a^T b, added to what is there: (sums, row stride, a, its row stride, b, …, rows).
+
+    sums[m, v] += a[0, m] b[0, v] + a[1, m] b[1, v] + ..., for the weights' gradients: a holds what was multiplied by them, b
+    the gradients of the sums, a row for every step and batch row.
+    """
+    for rows, vectors in shapes(target, 1):
+        with e.function(_sums_name(rows, vectors), 7) as (out, out_row, a, a_row, b, b_row, length):
+            places = [(m, j) for m in range(rows) for j in range(vectors)]
+            sums = [e.load(out, (out_row, m), j * e.width) for m, j in places]
+            with e.each(length, sums) as k:
+                right = [e.load(b, (k, b_row), j * e.width) for j in range(vectors)]
+                left = [e.load_all(a, (k, a_row), m * FLOAT) for m in range(rows)]
+                sums[:] = [e.fma(left[m], right[j], total) for (m, j), total in zip(places, sums, strict=True)]
+            for (m, j), value in zip(places, sums, strict=True):
+                e.store(value, out, (out_row, m), j * e.width)
+
+
+def _sums_name(rows: int, vectors: int) -> str:
+    return f"sums_{rows}x{vectors}"
+
+
+def call_sums_of_products(e: Emitter, shape: tuple[int, int], *arguments: Value) -> None:
+    """Calls the tile of that shape of a^T b."""
+    e.call(_sums_name(*shape), *arguments)

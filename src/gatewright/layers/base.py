@@ -22,10 +22,10 @@ Self = TypeVar("Self", bound="Layer")
 
 
 class Step(NamedTuple):
-    """One step of a network, prepared: running it reads x and the state, writes y and the state, and allocates nothing."""
+    """A network prepared for one x: running it reads x and the state, writes y and the state, and allocates nothing."""
 
     runs: tuple[Callable[[], None], ...]  # one after the other
-    y: Array  # (B, O)
+    y: Array  # (B, O) or (B, T, O)
     state: Any = None  # its arrays are read and written
 
 
@@ -61,8 +61,15 @@ class Layer(ABC):
         cache: what `forward` gave; dy: of the shape of y; dx: of the shape of x; dstate, in and out: in the form of the state.
         """
 
+    def finish(self, params: Scope, grads: Scope, cache: Any, dy: Any, dstate: Any = None) -> Any:
+        """`backward` where nobody asks for dx, as of a network's input: the gradient of the initial state alone."""
+        return self.backward(params, grads, cache, dy, dstate)[1]
+
     def prepare(self, params: Scope, x: Array, state: Any, kernel: str) -> Step | None:
-        """A compiled step that reads x (B, F) and begins with a copy of `state`; None where a layer has no compiled code."""
+        """Compiled code that reads x, (B, F) for one step or (B, T, F), and begins with a copy of `state`, every step live.
+
+        x stands side by side in memory. None where a layer has no compiled code.
+        """
         return None
 
     def shapes(self) -> dict[str, Shape]:

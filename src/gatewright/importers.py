@@ -1,0 +1,37 @@
+"""Models from other frameworks' files and weights."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from gatewright.arrays import float_dtype
+from gatewright.interop import pytorch
+from gatewright.layers import Layer
+from gatewright.model import Model
+
+
+def from_pytorch(
+    source: Any,
+    *,
+    layers: Sequence[str | tuple[str, Layer] | Layer] | None = None,
+    prefix: str = "",
+    activation: str = "tanh",
+    dtype: Any = None,
+    kernel: str = "auto",
+    threads: int | None = None,
+) -> Model:
+    """The Model that computes what a PyTorch network computes, from its state dict; PyTorch need not be installed.
+
+    source: `net.state_dict()`, any mapping of names to arrays or tensors, or the path of a .safetensors file of one.
+    Of nn.RNN, nn.LSTM or nn.GRU the names and shapes say all, but for the `activation` of nn.RNN, "tanh" or "relu".
+    layers: for a network, its parts by name in the order of application: `["lstm", "fc"]`. What names and shapes don't say, the
+    layer itself does: `["embed", ("lstm", gw.LSTM(8, 16, return_sequences=False)), gw.Dropout(0.5), ("fc", gw.Dense(16, 3,
+    "relu"))]`; an nn.Embedding, and an nn.Linear without bias, need that. prefix: only the names under it are read.
+    dtype: "float32", "float64", or None for that of the arrays (half types become float32). The two biases are merged into one,
+    so that a network which is trained on has one. kernel and threads: as in gw.Model.
+
+    Raises FormatError or ShapeError for names and shapes that don't fit, and for what would be left over, MissingFileError, and
+    OptionError for impossible options.
+    """
+    dtype = None if dtype is None else float_dtype(dtype)
+    layer, parameters = pytorch.read(source, layers, prefix, activation, dtype)
+    return Model(layer, dtype=parameters.dtype, kernel=kernel, threads=threads, parameters=parameters)

@@ -1,0 +1,1 @@
+"""Other frameworks' weights and files <-> a layer and its parameters."""
