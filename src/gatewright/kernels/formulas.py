@@ -39,6 +39,7 @@ class Stage(NamedTuple):
 class Cell(NamedTuple):
     """A cell as the generator sees it."""
 
+    name: str  # in the catalogue
     gates: str  # the letters of W's and U's blocks, in their order
     state: str  # what is carried from step to step; h first, which is also the output
     scratch: str  # what one stage leaves for the next
@@ -77,7 +78,7 @@ def rnn(activation: str) -> Cell:
         slope = _square_rest(e, h) if activation == "tanh" else e.where(e.below(e.constant(0), h), e.constant(1), e.constant(0))
         return {"a": e.mul(d["h"], slope), "h": e.constant(0)}
 
-    return Cell("a", "h", "", (Stage("a", (("x", "a"), ("h", "a")), (step,), undo),), "", "a")
+    return Cell(f"rnn_{activation}", "a", "h", "", (Stage("a", (("x", "a"), ("h", "a")), (step,), undo),), "", "a")
 
 
 def lstm() -> Cell:
@@ -104,7 +105,7 @@ def lstm() -> Cell:
             "h": e.constant(0),
         }
 
-    return Cell("ifgo", "hc", "", (Stage("ifgo", (("x", "ifgo"), ("h", "ifgo")), (gates, out), undo),), "ifgos", "ifgo")
+    return Cell("lstm", "ifgo", "hc", "", (Stage("ifgo", (("x", "ifgo"), ("h", "ifgo")), (gates, out), undo),), "ifgos", "ifgo")
 
 
 def _mix(e: Emitter, z: Value, h: Value, n: Value) -> Value:
@@ -134,7 +135,7 @@ def gru_after() -> Cell:
         new = _d_mix(e, v, d["h"])
         return new | {"r": _d_sigmoid(e, v["r"], e.mul(new["n"], v["u"])), "u": e.mul(new["n"], v["r"])}
 
-    return Cell("zrn", "h", "", (Stage("zrnu", (("x", "zrn"), ("h", "zru")), (gates, out), undo),), "zrnu", "uzrn")
+    return Cell("gru_after", "zrn", "h", "", (Stage("zrnu", (("x", "zrn"), ("h", "zru")), (gates, out), undo),), "zrnu", "uzrn")
 
 
 def gru_before() -> Cell:
@@ -158,7 +159,10 @@ def gru_before() -> Cell:
         Stage("r", (("x", "r"), ("h", "r")), (reset,), undo_reset),
         Stage("zn", (("x", "zn"), ("h", "z"), ("m", "n")), (step,), undo),
     )
-    return Cell("zrn", "h", "m", stages, "zrnm", "zrn")
+    return Cell("gru_before", "zrn", "h", "m", stages, "zrnm", "zrn")
+
+
+CELLS = (rnn("tanh"), rnn("relu"), lstm(), gru_after(), gru_before())
 
 
 def find(name: str, options: Any) -> Cell | str:

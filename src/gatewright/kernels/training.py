@@ -9,13 +9,13 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from gatewright.arrays import Array
-from gatewright.kernels import backward, formulas, repacking, scan, shared
+from gatewright.kernels import code, formulas, scan, shared
 from gatewright.kernels.call import Call, address, contiguous
 from gatewright.kernels.emitter import FLOAT
 from gatewright.kernels.formulas import Cell
 from gatewright.kernels.packing import aligned
 from gatewright.kernels.recurrent import TURN, ahead
-from gatewright.kernels.target import Code, Target
+from gatewright.kernels.target import Target
 from gatewright.threads import shares
 
 CHUNK = 256  # rows of dz that are multiplied by x and h at once: they should still be in the second-level cache
@@ -96,9 +96,9 @@ class Kernel:
 
     def __init__(self, cell: Cell, target: Target) -> None:
         self.cell, self.target = cell, target
-        self.packing = Code(repacking.text(cell, target), repacking.NAME)
-        self.there = Code(scan.Scan(cell, target, training=True).text(), scan.NAME)
-        self.back = Code(backward.Backward(cell, target).text(), backward.NAME)
+        self.packing = code.compiled(f"{cell.name}_packing", target)
+        self.there = code.compiled(f"{cell.name}_training", target)
+        self.back = code.compiled(f"{cell.name}_backward", target)
         self.sizes = functools.cache(partial(_sizes, cell, target))
         self.parts = functools.lru_cache(partial(_parts, cell, target))
 
