@@ -32,6 +32,9 @@ ACTIVATIONS = {
     "softplus": _softplus,
     "elu": lambda x, alpha=1.0: x if x > 0 else alpha * math.expm1(x),
     "leaky_relu": lambda x, alpha=0.2: x if x > 0 else alpha * x,
+    "thresholded_relu": lambda x, alpha=1.0: x if x > alpha else 0.0,
+    "scaled_tanh": lambda x, alpha, beta: alpha * math.tanh(beta * x),
+    "affine": lambda x, alpha, beta: alpha * x + beta,
     "gelu": lambda x: 0.5 * x * math.erfc(-x / math.sqrt(2.0)),
     "silu": lambda x: x * _sigmoid(x),
 }

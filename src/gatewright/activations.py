@@ -17,9 +17,14 @@ from gatewright.arrays import Array
 from gatewright.checks import number
 from gatewright.errors import OptionError, one_of
 
+NEEDED = math.inf
+
 
 class Formula(NamedTuple):
-    """One activation: its pair, the defaults of alpha and beta (None: it takes none), and whether it is analytic."""
+    """One activation: its pair, whether it is analytic, and the defaults of alpha and beta.
+
+    None stands for a constant that it does not take, NEEDED for one that has no default.
+    """
 
     forward: Callable[..., Array]
     backward: Callable[..., Array]
@@ -100,6 +105,18 @@ FORMULAS: dict[str, Formula] = {
     "leaky_relu": Formula(
         lambda x, alpha: np.where(x > 0, x, alpha * x), lambda x, y, dy, alpha: np.where(x > 0, dy, alpha * dy), False, 0.2
     ),
+    # The next three are ONNX's, which gives the constants of the last two no default.
+    "thresholded_relu": Formula(
+        lambda x, alpha: np.where(x > alpha, x, 0), lambda x, y, dy, alpha: dy * (x > alpha), False, 1.0
+    ),
+    "scaled_tanh": Formula(
+        lambda x, alpha, beta: alpha * np.tanh(beta * x),
+        lambda x, y, dy, alpha, beta: dy * alpha * beta * (1 - np.tanh(beta * x) ** 2),
+        True, NEEDED, NEEDED,
+    ),
+    "affine": Formula(
+        lambda x, alpha, beta: alpha * x + beta, lambda x, y, dy, alpha, beta: alpha * dy, True, NEEDED, NEEDED
+    ),
     # The exact one (Hendrycks & Gimpel 2016), not the tanh approximation.
     "gelu": Formula(lambda x: x * _normal_cdf(x), _d_gelu, False),
 }  # fmt: skip
@@ -110,7 +127,7 @@ class Activation:
     """An activation by name, with its parameters where it has any: `gw.Activation("leaky_relu", 0.01)`.
 
     `forward(x) -> y` and `backward(x, y, dy) -> dx` take and give arrays of one shape, elementwise (softmax: along the last
-    axis). Raises OptionError for an unknown name, or for an alpha or beta that the formula does not take.
+    axis). Raises OptionError for an unknown name, and for an alpha or beta that the formula does not take, or lacks.
     """
 
     name: str
@@ -129,6 +146,8 @@ class Activation:
                 raise OptionError(f"activation {self.name!r} takes no {key}; got {got!r}")
             if got is not None:
                 number(f"activation {self.name!r}: {key}", got)
+            if got is None and default == NEEDED:
+                raise OptionError(f"activation {self.name!r} needs its constants: gw.Activation({self.name!r}, alpha, beta)")
             if default is not None:
                 constants[key] = default if got is None else float(got)
                 object.__setattr__(self, key, constants[key])
@@ -141,12 +160,17 @@ class Activation:
         """Whether the formula also holds for complex x."""
         return FORMULAS[self.name].analytic
 
+    @property
+    def plain(self) -> bool:
+        """Whether the name says it all: no constant differs from the formula's own."""
+        formula = FORMULAS[self.name]
+        return (self.alpha, self.beta) == (formula.alpha, formula.beta)
+
     def __reduce__(self) -> tuple[Any, ...]:
         return Activation, (self.name, self.alpha, self.beta)
 
     def __repr__(self) -> str:
-        formula = FORMULAS[self.name]
-        if (self.alpha, self.beta) == (formula.alpha, formula.beta):
+        if self.plain:
             return repr(self.name)
         return f"Activation({', '.join(repr(v) for v in (self.name, self.alpha, self.beta) if v is not None)})"
 

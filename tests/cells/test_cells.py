@@ -10,6 +10,7 @@ from gatewright.activations import FORMULAS, Activation
 from gatewright.cells import gru, lstm, rnn
 
 T, B, F, H = 5, 2, 3, 4
+CONSTANTS = {"scaled_tanh": (1.7, 0.6), "affine": (-0.3, 0.4), "thresholded_relu": (0.3,)}
 NAMES = [name for name in FORMULAS if name != "softmax"]  # which the layers refuse inside a cell
 CELLS = {"rnn": rnn, "lstm": lstm, "gru_after": gru, "gru_before": gru}
 PAIRS = [("rnn", name, None) for name in NAMES] + list(itertools.product(("lstm", "gru_after", "gru_before"), NAMES, NAMES))
@@ -18,8 +19,9 @@ DEFAULTS = [("rnn", "tanh", None), *((kind, "tanh", "sigmoid") for kind in ("lst
 
 def options_of(kind, activation="tanh", recurrent="sigmoid"):
     """The cell's options, and the same for the oracle."""
-    first, second = Activation(activation), Activation(recurrent or "sigmoid")
-    words = {"activation": activation, "recurrent_activation": recurrent, "reset_after": kind == "gru_after"}
+    specs = [(name, *CONSTANTS.get(name, ())) for name in (activation, recurrent or "sigmoid")]
+    first, second = (Activation(*spec) for spec in specs)
+    words = {"activation": specs[0], "recurrent_activation": specs[1], "reset_after": kind == "gru_after"}
     if kind == "rnn":
         return rnn.Options(first), words
     return (lstm.Options(first, second) if kind == "lstm" else gru.Options(first, second, kind == "gru_after")), words
@@ -113,7 +115,7 @@ def test_values(kind, activation, recurrent):
 @pytest.mark.parametrize(("kind", "activation", "recurrent"), PAIRS)
 def test_gradients(kind, activation, recurrent):
     options, _ = options_of(kind, activation, recurrent)
-    analytic = all(Activation(name or "tanh").analytic for name in (activation, recurrent))
+    analytic = all(FORMULAS[name or "tanh"].analytic for name in (activation, recurrent))
     assert worst_error(kind, options, analytic) < (1e-10 if analytic else 1e-7)
 
 

@@ -41,6 +41,7 @@ def test_a_mixed_network_says_each_layers_path():
     (gw.RNN(1, 2, activation="sigmoid"), "sigmoid"),
     (gw.LSTM(1, 2, return_state_sequence=True), "return_state_sequence"),
     (gw.Dense(1, 2, gw.Activation("leaky_relu", 0.3)), "leaky_relu"),
+    (gw.Dense(1, 2, gw.Activation("affine", 2, 1)), "affine"),
 ])  # fmt: skip
 def test_what_is_not_compiled_falls_back_and_says_why(layer, reason):
     ((path, said),) = paths(layer)

@@ -106,7 +106,7 @@ class Dense(Layer):
 
     def choice(self, dtype: Any, kernel: str, training: bool = False) -> Choice:
         a = self.activation
-        problem = None if a == Activation(a.name) else f"{a!r} has constants of its own"
+        problem = None if a.plain else f"{a!r} has constants of its own"
         return dispatch.choose(Ask(dtype, kernel, training, problem), "dense", a.name)
 
     def backward(self, params: Scope, grads: Scope, cache: DenseCache, dy: Array, dstate: Any = None) -> tuple[Array, Any]:
