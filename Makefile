@@ -1,6 +1,7 @@
 # make demo     the main job: forecasts the sunspots, draws the result and says where the pictures are
 # make test     every check
 # make golden   records the frameworks' outputs again and compares (large: installs PyTorch and Keras)
+# make bench    measures against the frameworks and writes the README's table (large: installs them; half an hour)
 # make clean    removes the environment and the caches
 #
 # PYTHON is the Python to begin with (3.11 or newer), VENV the folder of the virtual environment.
@@ -9,7 +10,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 
-.PHONY: demo test golden clean
+.PHONY: demo test golden bench clean
 
 demo:
 	@"$(PYTHON)" scripts/environment.py "$(VENV)" plot
@@ -22,6 +23,10 @@ test:
 golden:
 	@"$(PYTHON)" scripts/environment.py "$(VENV)" bench
 	@"$(VENV)/bin/python" scripts/golden.py
+
+bench:
+	@"$(PYTHON)" scripts/environment.py "$(VENV)" bench
+	@"$(VENV)/bin/python" benchmarks/run.py
 
 clean:
 	@"$(PYTHON)" scripts/environment.py --remove "$(VENV)"

@@ -162,7 +162,7 @@ class Activation:
 
     @property
     def plain(self) -> bool:
-        """Whether the name says it all: no constant differs from the formula's own."""
+        """Whether alpha and beta are those that the formula has by itself."""
         formula = FORMULAS[self.name]
         return (self.alpha, self.beta) == (formula.alpha, formula.beta)
 

@@ -1,5 +1,6 @@
 """The array type, the dtype rules and small array helpers."""
 
+import math
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -48,7 +49,7 @@ def readonly(array: Array) -> Array:
 
 def rows(array: Array) -> Array:
     """All leading axes folded into one: `(..., N)` -> `(prod(...), N)`."""
-    return array.reshape(int(np.prod(array.shape[:-1])), array.shape[-1])
+    return array.reshape(math.prod(array.shape[:-1]), array.shape[-1])
 
 
 def blocks(array: Array, count: int) -> tuple[Array, ...]:

@@ -117,3 +117,16 @@ def targets(network: Sequential, y: Any, batch: Batch) -> Array:
     for i in np.flatnonzero(got != batch.lengths)[:1]:
         raise ShapeError(f"y[{i}]: got {got[i]} steps, wanted {batch.lengths[i]}, as x[{i}] has")
     return dense
+
+
+def validation(given: Any) -> tuple[Any, Any, Steps, Any]:
+    """x, y, steps and sample weights of what `fit` takes: (x, y), or (x, y, {...}). Raises OptionError for anything else."""
+    if not isinstance(given, tuple | list) or len(given) not in (2, 3):
+        raise OptionError("validation: wanted (x, y), or (x, y, {'lengths': …, 'sample_weight': …})")
+    more = given[2] if len(given) == 3 else {}
+    if not isinstance(more, dict):
+        raise OptionError(f"validation: got {type(more).__name__} in third place, wanted a dict such as {{'lengths': …}}")
+    unknown = set(more) - {"lengths", "mask", "starts", "sample_weight"}
+    if unknown:
+        raise OptionError(f"validation: {unknown.pop()!r} is unknown; known: lengths, mask, starts, sample_weight")
+    return given[0], given[1], Steps(*map(more.get, ("lengths", "mask", "starts"))), more.get("sample_weight")

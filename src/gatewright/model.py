@@ -198,10 +198,10 @@ class Model:
         data = self._data(x, y, Steps(lengths, mask, starts), sample_weight)
         options = FitOptions(
             loss=loss, optimizer=optimizer, epochs=epochs, batch_size=batch_size,
-            validation=None if validation is None else self._validation(validation), metrics=metrics, callbacks=callbacks,
-            schedule=schedule, clip_norm=clip_norm, clip_value=clip_value, accumulate=accumulate, class_weight=class_weight,
-            tbptt=tbptt, stateful=stateful, shuffle=shuffle, checkpoint=checkpoint, resume=resume, verbose=verbose,
-            rng=self._rng, kernel=self._kernel,
+            validation=None if validation is None else self._data(*inputs.validation(validation)), metrics=metrics,
+            callbacks=callbacks, schedule=schedule, clip_norm=clip_norm, clip_value=clip_value, accumulate=accumulate,
+            class_weight=class_weight, tbptt=tbptt, stateful=stateful, shuffle=shuffle, checkpoint=checkpoint, resume=resume,
+            verbose=verbose, rng=self._rng, kernel=self._kernel,
         )  # fmt: skip
         with self._threads.limit():
             return trainer.fit(self._network, self._parameters, data, options)
@@ -373,19 +373,6 @@ class Model:
             batch.steps,
             None if weight is None else numbers(padded(weight, batch.lengths, "sample_weight"), "sample_weight"),
         )
-
-    def _validation(self, given: Sequence[Any]) -> Data:
-        """(x, y) or (x, y, {...}), checked."""
-        if not isinstance(given, tuple | list) or len(given) not in (2, 3):
-            raise OptionError("validation: wanted (x, y), or (x, y, {'lengths': …, 'sample_weight': …})")
-        more = given[2] if len(given) == 3 else {}
-        if not isinstance(more, dict):
-            raise OptionError(f"validation: got {type(more).__name__} in third place, wanted a dict such as {{'lengths': …}}")
-        unknown = set(more) - {"lengths", "mask", "starts", "sample_weight"}
-        if unknown:
-            raise OptionError(f"validation: {unknown.pop()!r} is unknown; known: lengths, mask, starts, sample_weight")
-        live = Steps(more.get("lengths"), more.get("mask"), more.get("starts"))
-        return self._data(given[0], given[1], live, more.get("sample_weight"))
 
 
 def load(path: Any, *, kernel: str = "auto", threads: int | None = None) -> Model:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -21,6 +20,24 @@ class Edits:
 
     def __init__(self) -> None:
         self.count = self.open = 0
+
+
+class Edit:
+    """A `with` block in which the flat vector (N,) can be written."""
+
+    __slots__ = ("_edits", "_flat")
+
+    def __init__(self, flat: Array, edits: Edits) -> None:
+        self._flat, self._edits = flat, edits
+
+    def __enter__(self) -> Array:
+        self._edits.open += 1
+        return self._flat
+
+    def __exit__(self, *error: object) -> None:
+        self._flat.flags.writeable = False
+        self._edits.open -= 1
+        self._edits.count += 1
 
 
 class Scope:
@@ -133,17 +150,9 @@ class Parameters(Scope):
         """Whether each parameter is trained, by name (a copy)."""
         return dict(self._trainable)
 
-    @contextmanager
-    def edit(self) -> Iterator[Array]:
+    def edit(self) -> "Edit":
         """The flat vector `(N,)`, writable inside the `with` block; raises the version."""
-        flat = self._flat.view()
-        self._edits.open += 1
-        try:
-            yield flat
-        finally:
-            flat.flags.writeable = False
-            self._edits.open -= 1
-            self._edits.count += 1
+        return Edit(self._flat.view(), self._edits)
 
     def assign(self, arrays: Mapping[str, Array]) -> None:
         """Writes arrays over the parameters of those names. Raises OptionError or ShapeError before anything is written."""

@@ -211,7 +211,7 @@ def bare(rows, features=F, size=H):
 @pytest.mark.parametrize(
     ("given", "error", "words"),
     [
-        ({}, FormatError, ["nothing"]),
+        ({}, FormatError, ["there are none"]),
         (TAGGER, FormatError, ["there are 'fc', 'lstm': layers=[…]"]),
         (without(LSTM, "weight_hh_l1"), FormatError, ["'bias_hh_l1' is not known"]),
         (without(LSTM, "weight_ih_l1"), FormatError, ["'weight_ih_l1' is missing; LSTM(3, 4, num_layers=2) has"]),

@@ -6,7 +6,6 @@ from kernel_cases import KINDS, recurrent
 from layer_checks import arrays_of, backward, draw_params, draw_state
 
 import gatewright as gw
-from gatewright.layers import dispatch
 
 CASES = [(kind, F, H) for kind in KINDS for F, H in ((1, 1), (3, 50), (6, 32), (2, 100))]
 
@@ -205,8 +204,3 @@ def test_a_state_in_any_order():
         stream.state = state
         results += [stream.step(x[:, 0]), model.run(x, state)[0][:, 0]]
     assert all(np.array_equal(result, results[0]) for result in results)
-
-
-def test_training_runs_on_numpy():
-    layer = gw.LSTM(2, 3)
-    assert layer.choice(np.dtype(np.float32), "compiled", training=True) == dispatch.Choice("numpy", "training runs on NumPy")

@@ -88,6 +88,17 @@ def test_logits_may_be_huge(loss):
     assert values.max() > 9e3
 
 
+def test_logits_and_classes_may_lie_in_memory_as_they_like():
+    pred, target = example(losses.CrossEntropy(0.1), np.random.default_rng(6))
+    plain = losses.CrossEntropy(0.1)(pred, target)
+    for order in (np.asfortranarray(pred), np.repeat(pred, 2, axis=-1)[..., ::2]):
+        values, dpred = losses.CrossEntropy(0.1)(order, target)
+        assert np.array_equal(values, plain[0])
+        assert np.array_equal(dpred, plain[1])
+    flat = losses.CrossEntropy(0.1)(np.asfortranarray(pred.reshape(12, 6)), target.ravel().astype(np.uint64))
+    assert np.array_equal(flat[1].reshape(pred.shape), plain[1])
+
+
 def test_the_quantile_loss_is_least_at_the_quantile():
     sample = np.random.default_rng(5).exponential(size=(2001, 1))
     grid = np.linspace(0, 4, 801)

@@ -78,13 +78,13 @@ def test_segments_join_what_is_trained_alike():
     assert [s.where for s in SGD().init(params).segments] == [slice(0, 9)]
     groups = {"*.b": {"weight_decay": 0}, "0": {"learning_rate": 0.5}}
     found = SGD(0.1, weight_decay=0.01, groups=groups).init(params).segments
-    assert found == [(slice(0, 4), 0.5, 0.01), (slice(4, 6), 0.5, 0), (slice(6, 9), 0.1, 0.01)]
+    assert [tuple(s[:3]) for s in found] == [(slice(0, 4), 0.5, 0.01), (slice(4, 6), 0.5, 0), (slice(6, 9), 0.1, 0.01)]
 
 
 def test_later_patterns_count():
     groups = {"*": {"learning_rate": 0.5, "weight_decay": 0.3}, "b": {"learning_rate": 0.7}}
     found = SGD(0.1, groups=groups).init(Parameters({"a": (1,), "b": (1,)})).segments
-    assert [s[1:] for s in found] == [(0.5, 0.3), (0.7, 0.3)]
+    assert [s[1:3] for s in found] == [(0.5, 0.3), (0.7, 0.3)]
 
 
 def test_the_schedule_turns_every_groups_rate():

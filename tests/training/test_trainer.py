@@ -1,5 +1,7 @@
 """The trainer: accumulation, truncation, states, weights, what is refused, and what happens when it goes wrong."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from gatewright.state import tree_map
 from gatewright.steps import Steps
 from gatewright.training import trainer
 from gatewright.training.callbacks import Callback, EarlyStopping
+from gatewright.training.losses import MSE
 from gatewright.training.metrics import Metric
 from gatewright.training.optimizers import SGD, Adam
 from gatewright.training.schedules import Cosine, ReduceOnPlateau, StepDecay, Warmup
@@ -52,6 +55,57 @@ def test_training_learns_and_modifies_only_the_parameters():
     assert history.epochs == list(range(1, 61))
     assert np.array_equal(data.x, before[0])
     assert np.array_equal(data.y, before[1])
+
+
+def in_place(pred, target):
+    """The squared error, by a user who writes over what he gets."""
+    pred -= target
+    target[:] = np.nan
+    return pred * pred, np.multiply(pred, 2, out=pred)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_an_own_loss_may_write_into_what_it_gets(shuffle):
+    data = make()
+    before = data.x.copy(), data.y.copy()
+    ours, theirs = (train(data, loss=loss, epochs=2, batch_size=4, shuffle=shuffle) for loss in ("mse", in_place))
+    assert np.array_equal(ours[0].flat, theirs[0].flat)
+    assert np.array_equal(data.x, before[0])
+    assert np.array_equal(data.y, before[1])
+
+
+class Careless(MSE):
+    def __call__(self, pred, target):
+        target += 1
+        return super().__call__(pred, target)
+
+
+def test_nothing_writes_into_the_data():
+    data = make()
+    before = data.y.copy()
+    with pytest.raises(ValueError, match="read-only"):
+        train(data, loss=Careless())
+    assert np.array_equal(data.y, before)
+
+
+class Destroyer(SGD):
+    def step(self, p, g, slots, segment, count):
+        super().step(p, g, slots, segment, count)
+        g[:] = np.nan
+
+
+def test_an_optimizer_may_use_the_gradient_up():
+    options = {"epochs": 2, "batch_size": 3, "accumulate": 2}
+    assert np.array_equal(train(ragged(), optimizer=Destroyer(0.1), **options)[0].flat, train(ragged(), **options)[0].flat)
+
+
+def test_fits_in_two_threads_know_nothing_of_each_other():
+    def one(seed):
+        return train(make(seed=seed), optimizer=Adam(0.01), epochs=20, batch_size=4, shuffle=True, clip_norm=1.0)[0].flat
+
+    alone = [one(seed) for seed in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        assert all(map(np.array_equal, pool.map(one, range(4)), alone))
 
 
 def test_one_update_is_the_gradients_step():

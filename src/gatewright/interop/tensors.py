@@ -44,7 +44,7 @@ def few(names: Iterable[str]) -> str:
     """Some names for a message, which stays one short line whatever is in them."""
     every = list(names)
     told = ", ".join(repr(name if len(name) < 60 else f"{name[:60]}…") for name in every[:4])
-    return f"{told} … ({len(every)} in all)" if len(every) > 4 else told or "nothing"
+    return f"{told} … ({len(every)} in all)" if len(every) > 4 else told or "none"
 
 
 def _array(name: str, value: Any) -> Array:

@@ -1,4 +1,4 @@
-"""Inference in float32, compiled: LLVM code written from Python. Delete this folder and everything still works, on NumPy.
+"""Float32, compiled: LLVM code written from Python. Delete this folder and everything still works, on NumPy.
 
     emitter.py       one LLVM function at a time: loops, addresses, vectors
     mathematics.py   tanh, sigmoid, exp
@@ -8,38 +8,46 @@
     scan.py          a cell over time            recurrent.py   … called from Python
     heads.py         Dense and its activations   dense.py       … called from Python
     norm.py          LayerNorm                   call.py        a prepared argument block
-    packing.py       weights as tiles read them
+    packing.py       weights as tiles read them  adam.py        the optimizer's step
 
 `layers/dispatch.py` is the only one that looks in here. llvmlite is imported with the first layer that could use it.
 """
 
 from typing import Any
 
+TRAINED = ("rnn", "lstm", "gru", "dense", "adam")  # in training the others run on NumPy
 
-def problem(kind: str, *details: Any) -> str | None:
+
+def problem(kind: str, *details: Any, training: bool = False) -> str | None:
     """Why this can't be compiled here, or None.
 
-    kind and details: "rnn", "lstm" or "gru" and the cell's Options; "dense" and the name of its activation; "norm".
+    kind and details: "rnn", "lstm" or "gru" and the cell's Options; "adam"; "norm"; "dense" and the name of its
+    activation, "narrow dense" if it has so few outputs that it is faster trained on NumPy.
     """
     try:
         from gatewright.kernels import formulas, heads, target
     except ImportError:
-        return "llvmlite is not installed, which makes inference faster: pip install 'gatewright[fast]'"
-    if target.problem() or kind == "norm":
+        return "llvmlite is not installed, which makes both faster: pip install 'gatewright[fast]'"
+    if training and kind not in TRAINED:
+        return "training runs on NumPy"
+    if target.problem() or kind in ("norm", "adam"):
         return target.problem()
-    if kind == "dense":
+    if kind.endswith("dense"):
         (name,), known = details, heads.ACTIVATIONS
         return None if name in known else f"activation {name!r}: {', '.join(known)} are compiled"
     found = formulas.find(kind, *details)
     return found if isinstance(found, str) else None
 
 
-def load(kind: str, *details: Any) -> Any:
+def load(kind: str, *details: Any, training: bool = False) -> Any:
     """The kernel of what has no problem, compiled at its first use."""
-    from gatewright.kernels import dense, norm, recurrent, target
+    from gatewright.kernels import adam, dense, norm, recurrent, target
+    from gatewright.kernels import training as both
 
+    if kind == "adam":
+        return adam.compiled(target.host())
     if kind == "norm":
         return norm.compiled(target.host())
-    if kind == "dense":
+    if kind.endswith("dense"):
         return dense.compiled(*details, target.host())
-    return recurrent.compiled(kind, *details, target.host())
+    return (both if training else recurrent).compiled(kind, *details, target.host())

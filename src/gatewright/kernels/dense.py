@@ -1,4 +1,4 @@
-"""Inference of Dense: packed weights, prepared argument blocks, the compiled product."""
+"""Dense: packed weights, prepared argument blocks, the compiled product."""
 
 import functools
 from typing import NamedTuple
@@ -37,6 +37,10 @@ class Kernel(RowKernel):
         """W (F, O) and b (O,) or None, float32, in the order in which tiles read them."""
         bias = np.zeros(W.shape[1], np.float32) if b is None else b
         return Packed(panels([W], self.target.lanes), panels([bias[None]], self.target.lanes), W.shape[1])
+
+    def through(self, packed: Packed, dz: Array, size: int) -> Array:
+        """The gradient (N, size) of the input, from dz (N, O) of the sums and W packed transposed."""
+        return compiled("linear", self.target).infer(packed, np.asarray(dz, np.float32), size)
 
     def call(self, packed: Packed, x: Array, y: Array) -> Call:
         vectors, features, _, lanes = packed.weights.shape

@@ -152,11 +152,11 @@ class Emitter:
             with part:
                 self.copy(kept, address, left)
 
-    def copy(self, source: Value, target: Value, count: Value) -> None:
-        """Copies `count` floats."""
+    def copy(self, source: Value, target: Value, count: Value, step: int = FLOAT) -> None:
+        """Copies `count` floats that stand side by side to places that are `step` bytes apart."""
         with self.each(count) as k:
             value = self.b.load(self._pointer(self.add(source, (k, FLOAT)), F32), align=FLOAT)
-            self.b.store(value, self._pointer(self.add(target, (k, FLOAT)), F32), align=FLOAT)
+            self.b.store(value, self._pointer(self.add(target, (k, step)), F32), align=FLOAT)
 
     def field(self, block: Value, index: int) -> Value:
         """The index-th whole number of an argument block."""

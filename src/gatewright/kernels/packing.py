@@ -38,13 +38,9 @@ def scan_weights(cell: Cell, weights: Any, lanes: int) -> dict[str, Array]:
         packed[f"bias{k}"] = panels([_bias(cell, weights, letter)[None] for letter in stage.sums], lanes)
         for operand, into in stage.operands:
             matrix = weights.W if operand == "x" else weights.U
-            starts = (H * _gate(cell, letter) for letter in into)
+            starts = (H * cell.gate(letter) for letter in into)
             packed[f"{operand}{k}"] = panels([matrix[:, start : start + H] for start in starts], lanes)
     return packed
-
-
-def _gate(cell: Cell, letter: str) -> int:
-    return cell.gates.index("n" if letter == "u" else letter)
 
 
 def _bias(cell: Cell, weights: Any, letter: str) -> Array:
@@ -52,4 +48,4 @@ def _bias(cell: Cell, weights: Any, letter: str) -> Array:
     bias = weights.bn if letter == "u" else weights.b
     if bias is None:
         return np.zeros(H, np.float32)
-    return np.asarray(bias if letter == "u" else bias[H * _gate(cell, letter) :][:H])
+    return np.asarray(bias if letter == "u" else bias[H * cell.gate(letter) :][:H])

@@ -35,6 +35,13 @@ class Packed(NamedTuple):
     arrays: list[Array]  # in the order of the argument block
 
 
+def ahead(time: int, rows: int, weights: int, sums: int) -> int:
+    """How many steps to multiply ahead at once, 0 for none; weights, sums: bytes of all the weights, of the sums of a step."""
+    if time < 2 or (rows >= FEW_ROWS and weights <= MANY_WEIGHTS):
+        return 0
+    return min(time, MOST_STEPS, max(CHUNK // sums // TALLEST, 1) * TALLEST)
+
+
 @functools.cache
 def compiled(cell: str, options: Any, target: Target) -> "Kernel":
     """The kernel of a cell with these options, compiled once a process."""
@@ -82,17 +89,16 @@ class Kernel:
         """`prepare` for one thread."""
         (T, B, _), lanes = x.shape, self.target.lanes
         vectors, sums = -(-packed.hidden // lanes), B * packed.width
-        few = B < FEW_ROWS or packed.bytes > MANY_WEIGHTS
-        chunk = min(T, MOST_STEPS, max(CHUNK // sums // TALLEST, 1) * TALLEST) if few and T > 1 else 0
+        chunk = ahead(T, B, packed.bytes, sums)
         numbers = [B, T, packed.features, packed.hidden, vectors, chunk]
         for line in (x, y):
             numbers += [address(line), line.strides[1], line.strides[0]]
         for array, final in zip(before, after, strict=True):
             given = address(array), array.strides[0]
             numbers += [*given, *(given if final is array else (address(final), final.strides[0]))]
-        ahead = [chunk * B * vectors * len(stage.sums) * lanes for stage in self.cell.stages]
-        states = [B * vectors * lanes] * (self.parts - 2 - len(ahead))
-        stops = list(itertools.accumulate([TURN, self.target.registers * lanes, *states, *ahead]))
+        chunks = [chunk * B * vectors * len(stage.sums) * lanes for stage in self.cell.stages]
+        states = [B * vectors * lanes] * (self.parts - 2 - len(chunks))
+        stops = list(itertools.accumulate([TURN, self.target.registers * lanes, *states, *chunks]))
         work, begin = aligned(stops[-1])
         work[:TURN] = 0
         numbers += [begin, *(begin + work.itemsize * stop for stop in stops[:-1])]

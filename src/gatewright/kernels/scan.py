@@ -5,6 +5,9 @@ for every chunk of steps:                     (one chunk, unless inputs are mult
     for every step, every stage, every tile:
         sums in registers, from the bias or from what was multiplied ahead: + x W, + h U
         the cell's formula on every vector of sums: the new state, and y
+
+In inference h has two buffers, the other states one. In training a state is (time + 1, batch, whole vectors), the initial one
+first, and what else the backward pass needs is kept as (time, batch, letters, whole vectors).
 """
 
 from functools import partial
@@ -16,13 +19,14 @@ from gatewright.kernels.tile import Grid, Source, call_tile, cover, emit_tiles
 
 NAME = "scan"
 SIZES = ("batch", "time", "features", "hidden", "vectors", "chunk")  # chunk: steps multiplied ahead, 0 = none
-ARRAYS = ("x", "x_row", "x_step", "y", "y_row", "y_step")  # strides in bytes
+X = ("x", "x_row", "x_step")  # strides in bytes
+Y = ("y", "y_row", "y_step")
 
 
-def buffers(cell: Cell) -> list[str]:
+def buffers(cell: Cell, training: bool = False) -> list[str]:
     """The names of the working memory's parts."""
-    ahead = [f"ahead{k}" for k in range(len(cell.stages))]
-    return ["turn", "sums", "h_other", *cell.state, *cell.scratch, *ahead]  # h is read from one buffer and written to another
+    states = [] if training else ["h_other", *cell.state]  # h is read from one buffer and written to another
+    return ["turn", "sums", *states, *cell.scratch, *(f"ahead{k}" for k in range(len(cell.stages)))]
 
 
 def weights(cell: Cell) -> list[str]:
@@ -30,17 +34,19 @@ def weights(cell: Cell) -> list[str]:
     return [name for k, s in enumerate(cell.stages) for name in (f"bias{k}", *(f"{operand}{k}" for operand, _ in s.operands))]
 
 
-def fields(cell: Cell) -> list[str]:
+def fields(cell: Cell, training: bool = False) -> list[str]:
     """The argument block: whole numbers of 64 bits by name, addresses and bytes."""
+    if training:
+        return [*SIZES, *X, *cell.state, "kept", *buffers(cell, training), *weights(cell)]
     states = [f"{letter}{end}" for letter in cell.state for end in ("_in", "_in_row", "_out", "_out_row")]
-    return [*SIZES, *ARRAYS, *states, *buffers(cell), *weights(cell)]
+    return [*SIZES, *X, *Y, *states, *buffers(cell), *weights(cell)]
 
 
 class Scan:
     """The emission of one cell's scan."""
 
-    def __init__(self, cell: Cell, target: Target) -> None:
-        self.e, self.cell, self.target = Emitter(target.lanes), cell, target
+    def __init__(self, cell: Cell, target: Target, training: bool = False) -> None:
+        self.e, self.cell, self.target, self.training = Emitter(target.lanes), cell, target, training
         self.products = [stage.product(f"tile{k}") for k, stage in enumerate(cell.stages)]
         self.args: dict[str, Value] = {}
         self.row: Value = None  # bytes of one row of a state buffer
@@ -51,7 +57,7 @@ class Scan:
             emit_tiles(self.e, self.target, product)
             self._emit_finish(k, stage)
         with self.e.function(NAME, 1, public=True) as (block,):
-            self.args = {name: self.e.field(block, index) for index, name in enumerate(fields(self.cell))}
+            self.args = {name: self.e.field(block, index) for index, name in enumerate(fields(self.cell, self.training))}
             self.row = self.e.add((self.args["vectors"], self.e.width))
             self._emit_body()
         return self.e.text()
@@ -61,33 +67,36 @@ class Scan:
     def _emit_finish(self, k: int, stage: Stage) -> None:
         """A function that runs the formula over the sums of a tile, vector by vector.
 
-        (rows, vectors, sums, floats of y left, y, y's row stride, state's row stride, new h, then every buffer of the state)
+        (rows, vectors, sums, state's row stride, floats of y left, y or what is kept, its row stride, then every state before
+        and every state after)
         """
         e, unit = self.e, self.e.width * len(stage.sums)
         names = self.cell.state + self.cell.scratch
-        with e.function(f"finish{k}", 8 + len(names)) as (rows, vectors, sums, left, y, y_row, row, new_h, *buffers):
-            stored = dict(zip(names, buffers, strict=True)) | {"h": new_h}
+        with e.function(f"finish{k}", 7 + 2 * len(names)) as (rows, vectors, sums, row, left, line, line_row, *buffers):
+            before, new = (dict(zip(names, part, strict=True)) for part in (buffers[: len(names)], buffers[len(names) :]))
             with e.each(rows) as m, e.each(vectors) as j:
                 place, here = e.add((m, row), (j, e.width)), e.add(sums, (m, vectors, unit), (j, unit))
                 found = {letter: e.load(here, e.width * c) for c, letter in enumerate(stage.sums)}
-                old = {letter: e.load(buffer, place) for letter, buffer in zip(names, buffers, strict=True)}
-                after = stage.formula(e, found, old)
-                for letter, value in after.items():
-                    e.store(value, stored[letter], place)
-                if "h" in after:
-                    there = e.add(y, (m, y_row), (j, e.width))
-                    e.store_part(after["h"], e.add(new_h, place), there, e.add(left, (j, -e.lanes)))
+                old = {letter: e.load(buffer, place) for letter, buffer in before.items()}
+                made, there = stage.formula(e, found, old), e.add(line, (m, line_row), (j, e.width))
+                for letter in filter(made.__contains__, names):
+                    e.store(made[letter], new[letter], place)
+                if self.training:
+                    for letter in filter(made.__contains__, self.cell.kept):
+                        e.store(made[letter], there, (self.cell.kept.index(letter), row))
+                elif "h" in made:
+                    e.store_part(made["h"], e.add(new["h"], place), there, e.add(left, (j, -e.lanes)))
 
     # --- the loops
 
     def _emit_body(self) -> None:
-        e, a = self.e, self.args
-        for letter in self.cell.state:
+        e, a, copied = self.e, self.args, "" if self.training else self.cell.state
+        for letter in copied:
             self._enter(letter)
         ahead = e.less(0, a["chunk"])
         length = e.choose(ahead, a["chunk"], a["time"])
         chunks, _ = e.divide(e.add(a["time"], length, -1), length)
-        h = [a["h"], a["h_other"]]
+        h = [a["h"], a["h" if self.training else "h_other"]]
         turn = e.field(a["turn"], 0)  # the steps of all calls so far: every other one goes through the units backwards
         with e.each(chunks, h) as index:
             first = e.add((index, length))
@@ -99,7 +108,7 @@ class Scan:
                 self._step((t, e.add(first, t)), ahead, h, e.odd(e.add(turn, first, t)))
                 h.reverse()
         e.set_field(a["turn"], 0, e.add(turn, a["time"]))
-        for letter in self.cell.state:
+        for letter in copied:
             self._leave(letter, h[0] if letter == "h" else a[letter])
 
     def _enter(self, letter: str) -> None:
@@ -132,8 +141,8 @@ class Scan:
 
     def _step(self, t: tuple[Value, Value], ahead: Value, h: list[Value], back: Value) -> None:
         """One step of all rows; t: its number (within the chunk, of all), h: its buffers (before, after), back: see `cover`."""
-        e, a, (old, new) = self.e, self.args, h
-        state = {letter: a[letter] for letter in self.cell.state + self.cell.scratch} | {"h": old}
+        e, a = self.e, self.args
+        state, after = self._states(t[1], h)
         features = e.choose(ahead, 0, a["features"])
         for k, stage in enumerate(self.cell.stages):
 
@@ -147,11 +156,29 @@ class Scan:
                 sums_row = e.n(shape[1] * self._unit(k))
                 call_tile(e, self.products[k], shape, (start, start_row, a["sums"], sums_row), sources)
                 place = e.add((b, self.row), (v, e.width))
-                y = e.add(a["y"], (b, a["y_row"]), (t[1], a["y_step"]), (v, e.width))
-                ends = e.add(a["hidden"], (v, -e.lanes)), y, a["y_row"], self.row, e.add(new, place)
-                e.call(f"finish{k}", *shape, a["sums"], *ends, *(e.add(buffer, place) for buffer in state.values()))
+                buffers = [e.add(buffer, place) for buffer in (*state.values(), *after.values())]
+                ends = self.row, e.add(a["hidden"], (v, -e.lanes)), *self._line(t[1], b, v)
+                e.call(f"finish{k}", *shape, a["sums"], *ends, *buffers)
 
             cover(e, self.target, len(stage.sums), Grid(1, a["batch"], a["vectors"]), tile, back)
+
+    def _states(self, t: Value, h: list[Value]) -> tuple[dict[str, Value], dict[str, Value]]:
+        """The states and what stages leave for each other: where they are read, and where they are written."""
+        e, a = self.e, self.args
+        if not self.training:
+            before = {letter: a[letter] for letter in self.cell.state + self.cell.scratch}
+            return before | {"h": h[0]}, before | {"h": h[1]}
+        scratch, size = {letter: a[letter] for letter in self.cell.scratch}, (a["batch"], self.row)
+        before = {letter: e.add(a[letter], (t, *size)) for letter in self.cell.state}
+        return before | scratch, {letter: e.add(buffer, size) for letter, buffer in before.items()} | scratch
+
+    def _line(self, t: Value, b: Value, v: Value) -> tuple[Value, Value]:
+        """Where y, or what is kept, of one step and row is, and its row stride."""
+        e, a = self.e, self.args
+        if not self.training:
+            return e.add(a["y"], (b, a["y_row"]), (t, a["y_step"]), (v, e.width)), a["y_row"]
+        row = e.add((len(self.cell.kept), self.row))
+        return e.add(a["kept"], (e.add((t, a["batch"]), b), row), (v, e.width)), row
 
     # --- addresses
 

@@ -125,3 +125,30 @@ def cover(e: Emitter, target: Target, columns: int, grid: Grid, body: Cover, bac
 def call_tile(e: Emitter, product: Product, shape: tuple[int, int], ends: tuple[Value, ...], sources: list[Source]) -> None:
     """Calls the tile of that shape; ends: (start, start's row stride, sums, their row stride)."""
     e.call(_name(product, *shape), *ends, *(value for source in sources for value in source))
+
+
+def emit_sums_of_products(e: Emitter, target: Target) -> None:
+    """A function for every shape of tile of a^T b, added to what is there: (sums, row stride, a, its row stride, b, …, rows).
+
+    sums[m, v] += a[0, m] b[0, v] + a[1, m] b[1, v] + ..., for the weights' gradients: a holds what was multiplied by them, b
+    the gradients of the sums, a row for every step and batch row.
+    """
+    for rows, vectors in shapes(target, 1):
+        with e.function(_sums_name(rows, vectors), 7) as (out, out_row, a, a_row, b, b_row, length):
+            places = [(m, j) for m in range(rows) for j in range(vectors)]
+            sums = [e.load(out, (out_row, m), j * e.width) for m, j in places]
+            with e.each(length, sums) as k:
+                right = [e.load(b, (k, b_row), j * e.width) for j in range(vectors)]
+                left = [e.load_all(a, (k, a_row), m * FLOAT) for m in range(rows)]
+                sums[:] = [e.fma(left[m], right[j], total) for (m, j), total in zip(places, sums, strict=True)]
+            for (m, j), value in zip(places, sums, strict=True):
+                e.store(value, out, (out_row, m), j * e.width)
+
+
+def _sums_name(rows: int, vectors: int) -> str:
+    return f"sums_{rows}x{vectors}"
+
+
+def call_sums_of_products(e: Emitter, shape: tuple[int, int], *arguments: Value) -> None:
+    """Calls the tile of that shape of a^T b."""
+    e.call(_sums_name(*shape), *arguments)

@@ -61,6 +61,10 @@ class Layer(ABC):
         cache: what `forward` gave; dy: of the shape of y; dx: of the shape of x; dstate, in and out: in the form of the state.
         """
 
+    def finish(self, params: Scope, grads: Scope, cache: Any, dy: Any, dstate: Any = None) -> Any:
+        """`backward` where nobody asks for dx, as of a network's input: the gradient of the initial state alone."""
+        return self.backward(params, grads, cache, dy, dstate)[1]
+
     def prepare(self, params: Scope, x: Array, state: Any, kernel: str) -> Step | None:
         """Compiled code that reads x, (B, F) for one step or (B, T, F), and begins with a copy of `state`, every step live.
 

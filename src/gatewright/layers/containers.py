@@ -135,13 +135,23 @@ class Sequential(Layer):
 
     def backward(self, params: Scope, grads: Scope, cache: Any, dy: Any, dstate: Any = None) -> tuple[Array, Any]:
         """dx and the gradients of the initial states."""
+        dx, dstates = self._down_to(0, params, grads, cache, dy, dstate)
+        return dx, tuple(dstates)
+
+    def finish(self, params: Scope, grads: Scope, cache: Any, dy: Array, dstate: Any = None) -> Any:
+        dy, dstates = self._down_to(1, params, grads, cache, dy, dstate)
+        after = None if dstate is None else dstate[0]
+        return (self.layers[0].finish(params.scope("0"), grads.scope("0"), cache[0], dy, after), *dstates)
+
+    def _down_to(self, lowest: int, params: Scope, grads: Scope, cache: Any, dy: Array, dstate: Any) -> tuple[Array, list[Any]]:
+        """`backward` of the layers from the last to the `lowest`."""
         dstates: list[Any] = []
-        for index in reversed(range(len(self.layers))):
+        for index in reversed(range(lowest, len(self.layers))):
             scopes = params.scope(str(index)), grads.scope(str(index))
             after = None if dstate is None else dstate[index]
             dy, before = self.layers[index].backward(*scopes, cache[index], dy, after)
             dstates.insert(0, before)
-        return dy, tuple(dstates)
+        return dy, dstates
 
     def shape_out(self, shape: Shape) -> Shape:
         return self._shapes(shape)

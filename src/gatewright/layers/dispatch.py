@@ -38,18 +38,19 @@ def choose(ask: Ask, kind: str, *details: Any) -> Choice:
         raise one_of("kernel", ask.kernel, KERNELS)
     if ask.kernel == "numpy":
         return Choice("numpy", "asked for")
-    why = "training runs on NumPy" if ask.training else ask.problem
+    why = ask.problem
     if why is None and ask.dtype != np.float32:
         why = f"{ask.dtype}: float32 is compiled"
     if why is None:
         try:
             from gatewright import kernels
 
-            why = kernels.problem(kind, *details)
+            why = kernels.problem(kind, *details, training=ask.training)
         except ImportError:  # the folder may be deleted
             why = "this installation has no kernels"
     if why is None:
-        return Choice("compiled", "inference is compiled, training runs on NumPy", partial(kernels.load, kind, *details))
+        reason = f"inference is compiled, training {'too' if kind in kernels.TRAINED else 'runs on NumPy'}"
+        return Choice("compiled", reason, partial(kernels.load, kind, *details, training=ask.training))
     if ask.kernel == "compiled" and not ask.training:
         raise OptionError(f"kernel='compiled' is not possible: {why}; use kernel='auto' or 'numpy'")
     return Choice("numpy", why)

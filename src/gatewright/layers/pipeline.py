@@ -1,14 +1,45 @@
-"""Compiled scans on top of each other, in an order that threads can share."""
+"""Compiled scans on top of each other, prepared, in an order that threads can share."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
+
+from gatewright.arrays import Array
+from gatewright.layers.base import Step
+from gatewright.state import tree_map
 from gatewright.threads import LEAST, shares, stretches, together
 
 Scan = Callable[[slice], Any]  # the prepared call for a stretch of the time axis
 Run = Callable[[], None]
 ALL = slice(None)
+
+
+def prepare(layer: Any, kernel: Any, weights: Sequence[Any], x: Array, state: Any) -> Step:
+    """A Recurrent's scans for x, (B, F) or (B, T, F), that begin with a copy of `state`; packed weights in the state's order.
+
+    Every direction of every layer writes into its part of one output, which the next layer reads: nothing is copied.
+    """
+    state, H, ways = tree_map(partial(np.array, order="C"), state), layer.hidden_size, len(layer.directions)
+    one, x = x.ndim == 2, x[:, None] if x.ndim == 2 else x
+    line = x.swapaxes(0, 1)[:: -1 if layer.go_backwards else 1]
+    scans: list[list[Scan]] = []
+    for k in range(layer.num_layers):
+        y = np.empty((*x.shape[:2], ways * H), x.dtype)
+        above = y.swapaxes(0, 1)
+        scans.append([])
+        for d in range(ways):
+            index, turn = k * ways + d, -1 if d else 1
+            now, out = type(state)(*(array[index] for array in state)), above[::turn, :, d * H : (d + 1) * H]
+            scans[-1].append(kernel.scan(weights[index], line[::turn], out, now))
+        line = above
+    runs = order(scans, len(x), x.shape[1], kernel.operations(weights[-1], y))
+    if layer.return_sequences:
+        return Step(tuple(runs), y[:, 0] if one else y, state)
+    last = np.empty((len(x), ways, H), x.dtype)
+    runs.append(partial(np.copyto, last, state.h[-ways:].swapaxes(0, 1)))
+    return Step(tuple(runs), last.reshape(len(x), ways * H), state)
 
 
 def order(layers: Sequence[Sequence[Scan]], rows: int, steps: int, operations: float) -> list[Run]:

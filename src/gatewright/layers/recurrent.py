@@ -11,7 +11,7 @@ import numpy as np
 
 from gatewright import activations, checks, initializers
 from gatewright.activations import Activation
-from gatewright.arrays import Array
+from gatewright.arrays import Array, blocks
 from gatewright.errors import OptionError, one_of
 from gatewright.layers import base, dispatch, pipeline, scan
 from gatewright.layers.base import Layer, Result, Rng, Shape, Step
@@ -214,7 +214,7 @@ class Recurrent(Layer):
         steps: Steps | None = None, training: bool = False, rng: Rng = None, kernel: str = "auto",
     ) -> Result:  # fmt: skip
         """y, the final state and the cache, for x (B, T, F) and a state of (num_layers * directions, B, H) arrays."""
-        cell, run = self.cell, self.choice(self._dtype(params, x, state), kernel, training)
+        cell, run = self.cell, self.choice(self._dtype(self._scope(params, 0), x, state), kernel, training)
         packed, out = self._packings(x, steps)
         ways = len(self.directions)
         line = packed.pack(x)
@@ -227,51 +227,53 @@ class Recurrent(Layer):
             for d in range(ways):
                 first = self._initial(params, k * ways + d, state, x.shape[0], packed)
                 seq, end, kept = self._scan(
-                    run, self._scope(params, k * ways + d), packed.flip(line) if d else line, first, packed
+                    run, self._scope(params, k * ways + d), packed.flip(line) if d else line, first, packed, training
                 )
                 sequences.append(tree_map(packed.flip, seq) if d else seq)
                 finals.append(cell.State(*map(packed.leave, end)))
                 scans.append(kept)
             line = np.concatenate([seq.h for seq in sequences[-ways:]], axis=-1) if ways > 1 else sequences[-1].h
-        final = cell.State(*map(np.stack, zip(*finals, strict=True)))
+        final = cell.State(*map(_stacked, zip(*finals, strict=True)))
         latest = _latest(self.steps_out(x, steps), *x.shape[:2]) if self.masked_output == "repeat" else None
         cache = Cache(packed, out, x.shape[1], tuple(scans), tuple(dropped), latest, state is None)
         return self._output(cache, sequences, finals, line), final, cache
 
-    def _scan(self, run: Choice, scope: Scope, x: Array, state: Any, packed: Packing) -> tuple[Any, Any, Any]:
+    def _scan(
+        self, run: Choice, scope: Scope, x: Array, state: Any, packed: Packing, training: bool
+    ) -> tuple[Any, Any, scan.Scan | scan.Replay]:
         """One layer and direction over packed steps: the states, the final one, and what the backward pass needs."""
-        if run.load is None:
-            return scan.forward(self.cell, self._weights(scope), self.options, x, state, packed)
-        kernel = run.load()
+        kernel = None if run.load is None else run.load()
+        if kernel is None or training:
+            sequence, final, caches = scan.forward(self._pair(kernel, scope), x, state, packed)
+            return sequence, final, scan.Scan(x.shape, caches, kernel)
         h, final = kernel.infer(self._packed(kernel, scope), x, state, packed.rectangles())
         return type(state)(h, *(None for _ in state[1:])), final, scan.Replay(x.shape, x, state)
 
+    def _pair(self, kernel: Any, scope: Scope, wants_dx: bool = True) -> scan.Pair:
+        """The cell's functions as `kernel` has them, or in NumPy where it is None."""
+        if kernel is None:
+            given = {"weights": self._weights(scope), "options": self.options}
+            return scan.Pair(partial(self.cell.forward, **given), partial(self.cell.backward, **given))
+        weights = self._packed(kernel, scope)
+        return scan.Pair(partial(kernel.forward, weights), partial(kernel.backward, weights, wants_dx=wants_dx))
+
+    def _kept(self, scope: Scope, kept: scan.Scan | scan.Replay, packed: Packing) -> scan.Scan:
+        """What the backward pass needs; after inference the layer runs once more, as it does in training."""
+        if isinstance(kept, scan.Replay):
+            run = self.choice(self._dtype(scope, kept.x, kept.state), "auto", training=True)
+            kept = self._scan(run, scope, kept.x, kept.state, packed, training=True)[2]
+        assert isinstance(kept, scan.Scan)
+        return kept
+
     def prepare(self, params: Scope, x: Array, state: Any, kernel: str) -> Step | None:
-        run, one = self.choice(self._dtype(params, x, state), kernel), x.ndim == 2
+        run, one = self.choice(self._dtype(self._scope(params, 0), x, state), kernel), x.ndim == 2
         if run.load is None or (one and (self.chunk_problem or not self.return_sequences)):
             return None
-        x = x[:, None] if one else x
         if state is None:
-            state = self.forward(params, x[:, :0])[1]  # what no steps leave: the learned one, or zero
-        compiled, state = run.load(), tree_map(partial(np.array, order="C"), state)
-        scans: list[list[pipeline.Scan]] = []
-        line, H, ways = x.swapaxes(0, 1)[:: -1 if self.go_backwards else 1], self.hidden_size, len(self.directions)
-        for k in range(self.num_layers):
-            y = np.empty((*x.shape[:2], ways * H), x.dtype)
-            above = y.swapaxes(0, 1)
-            scans.append([])
-            for d in range(ways):
-                index, turn = k * ways + d, -1 if d else 1
-                weights = self._packed(compiled, self._scope(params, index))
-                now, out = self.cell.State(*(array[index] for array in state)), above[::turn, :, d * H : (d + 1) * H]
-                scans[-1].append(compiled.scan(weights, line[::turn], out, now))
-            line = above
-        runs = pipeline.order(scans, len(x), x.shape[1], compiled.operations(weights, y))
-        if self.return_sequences:
-            return Step(tuple(runs), y[:, 0] if one else y, state)
-        last = np.empty((len(x), ways, H), x.dtype)
-        runs += [partial(np.copyto, last, state.h[-ways:].swapaxes(0, 1))]
-        return Step(tuple(runs), last.reshape(len(x), ways * H), state)
+            state = self.forward(params, (x[:, None] if one else x)[:, :0])[1]  # what no steps leave: the learned one, or zero
+        compiled = run.load()
+        weights = [self._packed(compiled, self._scope(params, index)) for index in range(len(self.prefixes))]
+        return pipeline.prepare(self, compiled, weights, x, state)
 
     def _packed(self, kernel: Any, scope: Scope) -> Any:
         return scope.derived(kernel, lambda: kernel.pack(self._weights(scope)))
@@ -280,9 +282,9 @@ class Recurrent(Layer):
         problem = "return_state_sequence=True runs on NumPy" if self.return_state_sequence else None
         return dispatch.choose(Ask(dtype, kernel, training, problem), self.cell.__name__.rpartition(".")[2], self.options)
 
-    def _dtype(self, params: Scope, x: Array, state: Any) -> Any:
+    def _dtype(self, scope: Scope, x: Array, state: Any) -> Any:
         """In which to compute."""
-        return np.result_type(self._scope(params, 0)["U"], x, *(() if state is None else state))
+        return np.result_type(scope["U"], x, *(() if state is None else state))
 
     def _output(self, cache: Cache, sequences: list[Any], finals: list[Any], top: Array) -> Any:
         """The output: every step, every state of every step, or the last step alone."""
@@ -291,41 +293,50 @@ class Recurrent(Layer):
             return self.cell.State(*(cache.out.unpack(array, cache.time) for array in joined))
         if not self.return_sequences:
             return np.concatenate([final.h for final in finals[-len(self.directions) :]], axis=-1)
-        y = cache.out.unpack(top, cache.time)
+        y = np.array(cache.out.unpack(top, cache.time), order="C")  # the caller's own
         return y if cache.latest is None else _repeat(y, cache.latest)
 
     def backward(self, params: Scope, grads: Scope, cache: Cache, dy: Any, dstate: Any = None) -> tuple[Array, Any]:
         """dx (B, T, F) and the gradient of the initial state, from dy of the output's shape."""
+        dline, dstate = self._backward((params, grads), cache, dy, dstate, wants_dx=True)
+        return cache.packing.unpack(cache.packing.flip(dline) if self.go_backwards else dline, cache.time), dstate
+
+    def finish(self, params: Scope, grads: Scope, cache: Cache, dy: Any, dstate: Any = None) -> Any:
+        return self._backward((params, grads), cache, dy, dstate, wants_dx=False)[1]
+
+    def _backward(self, scopes: tuple[Scope, Scope], cache: Cache, dy: Any, dstate: Any, wants_dx: bool) -> tuple[Any, Any]:
+        """The gradients of the packed input, which compiled code leaves out unless it is wanted, and of the initial state."""
         cell, packed, ways = self.cell, cache.packing, len(self.directions)
         dsequences, dfinals = self._d_output(cache, dy, dstate)
         dline: Array | None = None
         dstates: list[Any] = []
         for k in reversed(range(self.num_layers)):
-            dlines: list[Array] = []
+            dlines: list[Any] = []
             for d in reversed(range(ways)):
                 index = k * ways + d
+                params, grads = (self._scope(scope, index) for scope in scopes)
                 dseq, dfinal = dsequences[index], dfinals[index]
                 if dline is not None:  # the layer above read this one's output
-                    dseq = dseq._replace(h=dseq.h + dline[..., d * self.hidden_size : (d + 1) * self.hidden_size])
+                    above = dline[..., d * self.hidden_size : (d + 1) * self.hidden_size]
+                    dseq = dseq._replace(h=dseq.h + above if self.return_state_sequence else above)
                 dseq = cell.State(*(a if a is None or not d else packed.flip(a) for a in dseq))
-                scope = self._scope(params, index)
-                undone = scan.backward(cell, self._weights(scope), self.options, cache.scans[index], dseq, dfinal, packed)
-                dlines.append(packed.flip(undone[0]) if d else undone[0])
-                self._add_weights(self._scope(grads, index), undone[1])
-                dstates.insert(0, self._d_initial(grads, index, undone[2], cache))
-            dline = dlines[0] if ways == 1 else dlines[0] + dlines[1]
+                kept = self._kept(params, cache.scans[index], packed)
+                pair = self._pair(kept.kernel, params, wants_dx or k > 0)
+                dx, dweights, dfirst = scan.backward(pair, kept, dseq, dfinal, packed)
+                dlines.append(packed.flip(dx) if d and dx is not None else dx)
+                self._add_weights(grads, dweights)
+                dstates.insert(0, self._d_initial(grads, dfirst, cache))
+            dline = dlines[0] if ways == 1 or dlines[0] is None else dlines[0] + dlines[1]
             keep = cache.dropped[k]
             dline = dline if keep is None else dline * keep
-        assert dline is not None  # num_layers >= 1
-        dx = packed.unpack(packed.flip(dline) if self.go_backwards else dline, cache.time)
-        return dx, cell.State(*(np.stack(arrays) for arrays in zip(*dstates, strict=True)))
+        return dline, cell.State(*map(_stacked, zip(*dstates, strict=True)))
 
     def _d_output(self, cache: Cache, dy: Any, dstate: Any) -> tuple[list[Any], list[Any]]:
         """Undoes `_output`: gradients of the states of every step and of the final state, one State a layer and direction."""
         cell, packed, n, H = self.cell, cache.packing, len(self.prefixes), self.hidden_size
         depth, columns = cache.scans[0].shape[:2]
         ways, dtype = len(self.directions), (dy[0] if self.return_state_sequence else dy).dtype
-        nothing = np.zeros((depth, columns, H), dtype)
+        nothing = np.broadcast_to(np.zeros(H, dtype), (depth, columns, H))
         dsequences = [cell.State(nothing, *(None for _ in cell.State._fields[1:])) for _ in range(n)]
         batch = dy[0].shape[0] if self.return_state_sequence else dy.shape[0]
         if dstate is None:
@@ -335,12 +346,12 @@ class Recurrent(Layer):
             parts = [np.split(cache.out.pack(array), n, axis=-1) for array in dy]
             dsequences = [cell.State(*arrays) for arrays in zip(*parts, strict=True)]
         elif not self.return_sequences:
-            for d, part in enumerate(np.split(dy, ways, axis=-1)):
+            for d, part in enumerate(blocks(dy, ways)):
                 index = n - ways + d
                 dfinals[index] = dfinals[index]._replace(h=dfinals[index].h + part)
         else:
             dy = dy if cache.latest is None else _d_repeat(dy, cache.latest)
-            for d, part in enumerate(np.split(cache.out.pack(dy), ways, axis=-1)):
+            for d, part in enumerate(blocks(cache.out.pack(dy), ways)):
                 dsequences[n - ways + d] = dsequences[n - ways + d]._replace(h=part)
         return dsequences, [cell.State(*map(packed.d_leave, final)) for final in dfinals]
 
@@ -354,20 +365,25 @@ class Recurrent(Layer):
             arrays.append(packed.enter(given, fresh))
         return self.cell.State(*arrays)
 
-    def _d_initial(self, grads: Scope, index: int, dcolumns: Any, cache: Cache) -> Any:
+    def _d_initial(self, grads: Scope, dcolumns: Any, cache: Cache) -> Any:
         """Undoes `_initial`: the gradient (B, H) of the state handed in; adds those of a learned one."""
         dstate = []
         for name, array in zip(self.cell.State._fields, dcolumns, strict=True):
             dgiven, dfresh = cache.packing.d_enter(array)
             if self.learn_initial_state:
-                self._scope(grads, index).add(f"{name}0", dfresh + dgiven.sum(axis=0) if cache.stateless else dfresh)
+                grads.add(f"{name}0", dfresh + dgiven.sum(axis=0) if cache.stateless else dfresh)
             dstate.append(dgiven)
         return self.cell.State(*dstate)
 
     def _add_weights(self, grads: Scope, dweights: Any) -> None:
-        for name, array in zip(dweights._fields, dweights, strict=True):
+        for name, array in zip(self.cell.Weights._fields, dweights or (), strict=dweights is not None):
             if array is not None:
                 grads.add(name, array)
+
+
+def _stacked(arrays: tuple[Array, ...]) -> Array:
+    """A copy of n arrays (B, H) as one of (n, B, H)."""
+    return np.stack(arrays) if len(arrays) > 1 else arrays[0][None].copy()
 
 
 def _latest(steps: Steps | None, batch: int, time: int) -> Array | None:

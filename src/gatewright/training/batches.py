@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from gatewright.arrays import Array, numbers
+from gatewright.arrays import Array, numbers, readonly
 from gatewright.errors import DataError, OptionError, ShapeError
 from gatewright.steps import Steps
 from gatewright.training.losses import Loss, Own
@@ -91,8 +91,9 @@ def prepare(objective: Objective, data: Data, dtype: Any, class_weight: ClassWei
         weight = weight * spread(_sample_weight(data.sample_weight, lead), len(lead))
     read = spread(weight > 0, y.ndim)
     wrong, wanted = loss.wrong(y, shape[-1])
-    bad = np.argwhere(wrong & read)
-    if len(bad):
+    wrong = wrong & read
+    if wrong.any():
+        bad = np.argwhere(wrong)
         place = f"row {bad[0][0]}" + (f", step {bad[0][1]}" if timed else "")
         raise DataError(f"y: got {y[tuple(bad[0])]} in {place}; wanted {wanted} (what is masked is not read)")
     y = np.where(read, y, y.dtype.type(0)) if not read.all() else y
@@ -100,7 +101,8 @@ def prepare(objective: Objective, data: Data, dtype: Any, class_weight: ClassWei
         weight = spread(weight, y.ndim) * _class_weights(loss, class_weight, shape[-1])[y]
     if not weight.any():
         raise DataError("no loss to compute: no row, no live step, or every weight is zero")
-    return Batch(x, y, steps, None if (weight == 1).all() else weight, timed)
+    # Batches of rows in their order are views of what the user gave: nobody may write there.
+    return Batch(readonly(x), readonly(y), steps, None if (weight == 1).all() else weight, timed)
 
 
 def _shaped(loss: Loss, y: Array, shape: tuple[int, ...]) -> Array:

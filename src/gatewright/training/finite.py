@@ -1,5 +1,6 @@
 """NaN and infinity: found at once, and traced to the layer, the step and the row where they began."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,9 +13,9 @@ from gatewright.training.gradients import Run
 
 
 def all_finite(array: Array) -> bool:
-    """Whether `array` holds neither NaN nor infinity."""
-    # A finite sum shows it at a third of the cost; a sum that overflows shows nothing.
-    return bool(np.isfinite(array.sum())) or bool(np.isfinite(array).all())
+    """Whether `array` (N,) holds neither NaN nor infinity; to be asked where np.errstate is silent."""
+    # A finite sum of squares shows it at half the cost; one that overflows shows nothing.
+    return math.isfinite(np.dot(array, array)) or bool(np.isfinite(array).all())
 
 
 class Link(NamedTuple):

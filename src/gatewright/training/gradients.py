@@ -65,7 +65,7 @@ def learn(run: Run, batch: Batch, window: Window, state: Any, total: float) -> L
     dstate = None
     for (a, b), cache in zip(reversed(pieces), reversed(caches), strict=True):
         part = doutput if len(pieces) == 1 else doutput[:, a - start : b - start]
-        _, dstate = layer.backward(params, run.grads, cache, part, dstate)
+        dstate = layer.finish(params, run.grads, cache, part, dstate)
     return learned
 
 
@@ -84,7 +84,7 @@ def loss_and_gradients(
     grads = params.zeros_like()
     output, _, cache = goal.layer.forward(params, batch.x, steps=batch.steps, kernel=kernel)
     value, doutput = weigh(goal.loss, output, batch, batch.total)
-    goal.layer.backward(params, grads, cache, doutput)
+    goal.layer.finish(params, grads, cache, doutput)
     return float(value.real), grads
 
 

@@ -14,6 +14,8 @@ import numpy as np
 from gatewright.arrays import Array
 from gatewright.checks import fraction, not_negative, true_or_false
 from gatewright.errors import OptionError, one_of
+from gatewright.layers import dispatch
+from gatewright.layers.dispatch import Ask
 from gatewright.parameters import Parameters
 
 Groups: TypeAlias = Mapping[str, Mapping[str, float]]
@@ -25,6 +27,7 @@ class Segment(NamedTuple):
     where: slice
     learning_rate: float
     weight_decay: float
+    kernel: str = "numpy"  # which code may be used
 
 
 @dataclass
@@ -67,8 +70,10 @@ class Optimizer(ABC):
         """The names of the vectors (N,) that these options make the optimizer remember."""
         return ()
 
-    def init(self, params: Parameters) -> OptimizerState:
+    def init(self, params: Parameters, kernel: str = "numpy") -> OptimizerState:
         """The state before the first update; frozen names get no segment, hence no step and no decay.
+
+        kernel: "auto", "numpy" or "compiled".
 
         Raises OptionError where a group's pattern matches no name.
         """
@@ -80,7 +85,7 @@ class Optimizer(ABC):
         for name, where in params.slices().items():
             if not params.trainable[name]:
                 continue
-            new = Segment(where, **options[name])
+            new = Segment(where, **options[name], kernel=kernel)
             if segments and segments[-1].where.stop == where.start and segments[-1][1:] == new[1:]:
                 new = new._replace(where=slice(segments.pop().where.start, where.stop))
             segments.append(new)
@@ -94,7 +99,7 @@ class Optimizer(ABC):
         for segment in state.segments:
             where = segment.where
             slots = {slot: array[where] for slot, array in state.slots.items()}
-            now = segment._replace(learning_rate=schedule(segment.learning_rate))
+            now = Segment(where, schedule(segment.learning_rate), *segment[2:])
             self.step(flat[where], gradient[where], slots, now, state.count + 1)
         state.count += 1
 
@@ -223,6 +228,11 @@ class Adam(Optimizer):
     def step(self, p: Array, g: Array, slots: dict[str, Array], segment: Segment, count: int) -> None:
         _decay(p, g, segment.weight_decay)
         (beta1, beta2), square = self.betas, slots["square"]
+        scale, rate = math.sqrt(1 - beta2**count), segment.learning_rate / (1 - beta1**count)
+        run = dispatch.choose(Ask(p.dtype, segment.kernel, training=True), "adam")
+        if run.load and not self.amsgrad:  # the same lines in one pass
+            run.load().step(p, g, slots["mean"], square, (1 - beta1, beta2, 1 - beta2, scale, self.eps, rate))
+            return
         _follow(slots["mean"], g, 1 - beta1)
         square *= beta2
         g *= g
@@ -230,11 +240,11 @@ class Adam(Optimizer):
         square += g
         if self.amsgrad:
             square = np.maximum(slots["largest"], square, out=slots["largest"])
-        root = np.sqrt(square)
-        root /= math.sqrt(1 - beta2**count)
+        root = np.sqrt(square, out=g)
+        root /= scale
         root += self.eps
         np.divide(slots["mean"], root, out=root)
-        root *= segment.learning_rate / (1 - beta1**count)
+        root *= rate
         p -= root
 
 
@@ -266,10 +276,11 @@ def get(optimizer: str | Optimizer) -> Optimizer:
 
 def global_norm(gradient: Array, segments: list[Segment]) -> float:
     """The Euclidean norm of the trained part of `gradient` (N,)."""
+    trained = [gradient[segment.where] for segment in segments]
     with np.errstate(over="ignore"):
-        square = sum(float(gradient[s.where] @ gradient[s.where]) for s in segments)
+        square = sum(float(g @ g) for g in trained)
     if not math.isfinite(square):  # float32 overflows at 1e19
-        square = sum(float(np.square(gradient[s.where], dtype=float).sum()) for s in segments)
+        square = sum(float(np.square(g, dtype=float).sum()) for g in trained)
     return math.sqrt(square)
 
 

@@ -79,8 +79,9 @@ class _Training:
         self.watched = metrics.resolve(options.metrics, goal)
         self.data = prepare(goal, data, params.dtype, options.class_weight)
         self.validation = None if options.validation is None else prepare(goal, options.validation, params.dtype)
+        self.windows = list(windows(self.data.x.shape[1] if self.data.x.ndim > 1 else 0, self.options.truncation))
         self.optimizer = optimizers.get(options.optimizer or "adam")
-        self.memory = self.optimizer.init(params)
+        self.memory = self.optimizer.init(params, options.kernel)
         self.schedule = schedules.check(options.schedule)
         self.callbacks = [callbacks.get(each) for each in options.callbacks]
         self.checkpoint = checkpoint.get(options.checkpoint)
@@ -107,7 +108,7 @@ class _Training:
             raise OptionError(f"stateful=True needs batches of one size: {rows} rows can't be divided by batch_size={size}")
         if not self.memory.segments:
             raise OptionError("every parameter is frozen, there is nothing to train; model.unfreeze(names) frees some")
-        if not all_finite(self.params.flat):
+        if not np.isfinite(self.params.flat).all():
             raise NotFiniteError("the parameters hold NaN or infinity before the first update")
         self._rate(self.optimizer.learning_rate)  # raises where the schedule monitors what is not measured
 
@@ -136,14 +137,15 @@ class _Training:
         at, rows = self.at, len(self.data.x)
         if not at.row:
             at.order = self.rng.permutation(rows) if self.options.shuffle else np.arange(rows)
-        while at.row < rows:
-            stop = min(at.row + self.options.batch_size * self.options.accumulate, rows)
-            with np.errstate(all="ignore"):  # NaN and infinity are looked for, and raise an error that says more
-                self._learn(at.row, stop)
-            at.row = stop
-            if stop < rows:
-                self._save_if_due()
-            progress.rows(at.epoch + 1, stop, at.tally.loss)
+        # NaN and infinity are looked for, and raise an error that says more.
+        with np.errstate(all="ignore"), self.run.grads.edit() as gradient:
+            while at.row < rows:
+                stop = min(at.row + self.options.batch_size * self.options.accumulate, rows)
+                self._learn(at.row, stop, gradient)
+                at.row = stop
+                if stop < rows:
+                    self._save_if_due()
+                progress.rows(at.epoch + 1, stop, at.tally.loss)
         self._end_epoch()
         progress.epoch(self.info.epoch, self.info.logs)
 
@@ -176,33 +178,33 @@ class _Training:
 
     # --- an update
 
-    def _learn(self, start: int, stop: int) -> None:
-        """The rows from `start` to `stop` of this epoch: one update, or one a window of time."""
+    def _learn(self, start: int, stop: int, gradient: Array) -> None:
+        """The rows from `start` to `stop` of this epoch: an update, or one a window of time; `gradient`: all of run.grads."""
         size, order = self.options.batch_size, self.at.order
         assert order is not None
-        parts = [(rows, self.data.rows(rows)) for rows in np.split(order[start:stop], range(size, stop - start, size))]
+        slices = [slice(first, min(first + size, stop)) for first in range(start, stop, size)]
+        parts = [(order[rows], self.data.rows(order[rows] if self.options.shuffle else rows)) for rows in slices]
         states = [self.at.carried] * len(parts)
-        for window in windows(self.data.x.shape[1] if self.data.x.ndim > 1 else 0, self.options.truncation):
+        for window in self.windows:
             total = sum(part.window(window.fresh, window.stop).total for _, part in parts)
-            with self.run.grads.edit() as gradient:
-                gradient.fill(0)
-                for k, (rows, part) in enumerate(parts):
-                    # Stateful parts are one stretch of time after the other: each begins where the one before it ended.
-                    state = states[k - 1] if self.options.stateful and k else states[k]
-                    learned = self._add(rows, part, window, (state, total))
-                    states[k] = learned.state
-                if total:
-                    self._step(gradient)
+            gradient.fill(0)
+            for k, (rows, part) in enumerate(parts):
+                # Stateful parts are one stretch of time after the other: each begins where the one before it ended.
+                state = states[k - 1] if self.options.stateful and k else states[k]
+                learned = self._add(rows, part, window, (state, total), gradient)
+                states[k] = learned.state
+            if total:
+                self._step(gradient)
             self.info.update = self.memory.count
             for callback in self.callbacks:
                 callback.on_update_end(self.info)
         self.at.carried = states[-1] if self.options.stateful else None
 
-    def _add(self, rows: Array, part: Batch, window: Window, start: tuple[Any, float]) -> Learned:
+    def _add(self, rows: Array, part: Batch, window: Window, start: tuple[Any, float], gradient: Array) -> Learned:
         """Adds the gradients of a window of some rows; `start` is its state, and the total weight of the update."""
         generator = self.rng.bit_generator.state
         learned = learn(self.run, part, window, *start)
-        if not math.isfinite(learned.value) or not all_finite(self.run.grads.flat):
+        if not math.isfinite(learned.value) or not all_finite(gradient):
             self.rng.bit_generator.state = generator
             what, row = trace(self.run, learned.batch, *start, window.start)
             self._fail(what, None if row is None else rows[row])
@@ -226,8 +228,8 @@ class _Training:
         if self.options.clip_norm is not None:
             optimizers.clip_norm(gradient, self.memory.segments, self.options.clip_norm)
         self.at.rate = self._rate(self.optimizer.learning_rate)
-        np.copyto(self.before, self.params.flat)
         with self.params.edit() as flat:
+            np.copyto(self.before, flat)
             try:
                 self.optimizer.update(flat, gradient, self.memory, self._rate)
                 if not all_finite(flat):
