@@ -32,7 +32,7 @@ PARTLY: dict[str, tuple[Any, ...]] = {"go_backwards": (False,), "learn_initial_s
 GATED = {**PARTLY, "activation": (Activation("tanh"),), "recurrent_activation": (Activation("sigmoid"),)}
 LIMITS: dict[type[Layer], dict[str, tuple[Any, ...]]] = {
     RNN: {**PARTLY, "activation": (Activation("tanh"), Activation("relu"))},
-    LSTM: GATED,
+    LSTM: {**GATED, "peepholes": (False,), "coupled": (False,), "projection": (None,), "cell_activation": (None,)},
     GRU: {**GATED, "reset_after": (True,)},
     Dense: {},
     Embedding: {"mask_zero": (False,)},

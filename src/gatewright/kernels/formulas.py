@@ -156,6 +156,8 @@ def gru_before() -> Cell:
 
 def find(name: str, options: Any) -> Cell | str:
     """The cell of that name with these options, or why there is none."""
+    if name == "lstm_variants":
+        return "peepholes, coupled, projection or cell_activation: the plain LSTM is compiled"
     activation = options.activation.name
     if name == "rnn":
         return rnn(activation) if activation in ("tanh", "relu") else f"activation={activation!r}: tanh and relu are compiled"

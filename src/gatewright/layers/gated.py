@@ -1,6 +1,7 @@
 """RNN, LSTM and GRU: the layers' arguments, and what each cell adds to what they have in common."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from types import ModuleType
 from typing import Any, ClassVar
 
@@ -97,10 +98,21 @@ class LSTM(Gated):
     i, f, o = recurrent_activation(x W + h U + b), g = activation(x W + h U + b), c' = f c + i g, h' = o activation(c').
     The state is `(h, c)`, each of shape (num_layers * directions, B, hidden_size); `forget_bias` (default 1 with
     init="keras") is where the forget gate's bias begins. All other arguments and shapes are those of gw.RNN.
+
+    peepholes: the gates see the cell state (Gers et al. 2002): i and f with c, o with c', times the parts i f o of P (3H,),
+        which begin at zero.
+    coupled: f = 1 - i (Greff et al. 2017; ONNX's input_forget). There is no block f in W, U, b and P, and it is the input
+        gate's bias that begins at -forget_bias.
+    projection: h' = (o activation(c')) V, with V (H, projection) (Sak et al. 2014; PyTorch's proj_size): so wide is the output
+        of a direction, h is (num_layers * directions, B, projection), U (projection, 4H), and h0 (projection,).
+    cell_activation: of c', where it is not `activation`.
     """
 
-    cell: ClassVar[ModuleType] = cells.lstm
     forget_bias: float | None
+    peepholes: bool
+    coupled: bool
+    projection: int | None
+    cell_activation: Activation | None
 
     def __init__(
         self,
@@ -115,6 +127,10 @@ class LSTM(Gated):
         masked_output: str = "zero",
         activation: ActivationLike = "tanh",
         recurrent_activation: ActivationLike = "sigmoid",
+        cell_activation: ActivationLike = None,
+        peepholes: bool = False,
+        coupled: bool = False,
+        projection: int | None = None,
         bias: bool = True,
         forget_bias: float | None = None,
         dropout: float = 0.0,
@@ -131,6 +147,14 @@ class LSTM(Gated):
 
     def _check(self) -> None:
         super()._check()
+        checks.true_or_false("peepholes", self.peepholes)
+        checks.true_or_false("coupled", self.coupled)
+        if self.projection is not None:
+            checks.whole_number("projection", self.projection)
+        if self.cell_activation is not None:
+            self._check_activation("cell_activation")
+        if self.cell_activation == self.activation:
+            object.__setattr__(self, "cell_activation", None)
         if self.forget_bias is not None and (not self.bias or self.initialization != "keras"):
             raise OptionError("forget_bias goes with bias=True and init='keras'; leave it out")
         if self.forget_bias is not None:
@@ -138,17 +162,44 @@ class LSTM(Gated):
         if self.forget_bias is None and self.bias and self.initialization == "keras":
             object.__setattr__(self, "forget_bias", 1.0)
 
-    def _gate_biases(self, rng: np.random.Generator, b: Array) -> None:
+    @property
+    def varied(self) -> bool:
+        """Whether it is more than the plain LSTM."""
+        return self.peepholes or self.coupled or self.projection is not None or self.cell_activation is not None
+
+    @property
+    def cell(self) -> ModuleType:
+        return cells.lstm_variants if self.varied else cells.lstm
+
+    @property
+    def gates(self) -> str:
+        return cells.lstm_variants.COUPLED_GATES if self.coupled else super().gates
+
+    @cached_property
+    def sizes(self) -> Any:
+        return self.cell.State(self.projection or self.hidden_size, self.hidden_size)
+
+    def _extra_shapes(self) -> dict[str, Shape]:
         H = self.hidden_size
-        if self.chrono_steps is not None:
-            b[H : 2 * H] = initializers.chrono(rng, self.chrono_steps, H)
-            b[:H] = -b[H : 2 * H]
-        elif self.forget_bias is not None:
-            b[H : 2 * H] = self.forget_bias
+        P: dict[str, Shape] = {"P": ((len(self.gates) - 1) * H,)} if self.peepholes else {}
+        return P | ({"V": (H, self.projection)} if self.projection else {})
+
+    def _gate_biases(self, rng: np.random.Generator, b: Array) -> None:
+        H, chrono = self.hidden_size, self.chrono_steps
+        keep = self.forget_bias if chrono is None else initializers.chrono(rng, chrono, H)
+        if keep is None:
+            return
+        if not self.coupled:
+            b[H : 2 * H] = keep
+        if self.coupled or chrono is not None:  # sigmoid(-keep) = 1 - sigmoid(keep)
+            b[:H] = -keep
 
     @property
     def options(self) -> Any:
-        return cells.lstm.Options(self.activation, self.recurrent_activation)
+        if not self.varied:
+            return cells.lstm.Options(self.activation, self.recurrent_activation)
+        out = self.cell_activation or self.activation
+        return cells.lstm_variants.Options(self.activation, self.recurrent_activation, out, self.coupled)
 
 
 @dataclass(frozen=True, init=False, repr=False)

@@ -1,0 +1,171 @@
+"""What RNN, LSTM and GRU can be beyond the textbook: values against the oracle, gradients, files, streams, refusals."""
+
+import itertools
+
+import numpy as np
+import pytest
+from layer_checks import arrays_of, assert_same, by_oracle, draw_params, draw_state, worst_error
+
+import gatewright as gw
+from gatewright.errors import OptionError
+from gatewright.parameters import Parameters
+from gatewright.steps import Steps
+
+F, H = 3, 4
+EXTRAS = {
+    "peepholes": {"peepholes": True},
+    "coupled": {"coupled": True},
+    "projection": {"projection": 2},
+    "cell_activation": {"cell_activation": "softplus"},
+}
+SEVERAL = [("peepholes", "coupled"), ("peepholes", "projection"), ("coupled", "projection", "cell_activation"), tuple(EXTRAS)]
+VARIANTS = [(name,) for name in EXTRAS] + SEVERAL
+SHOWN = {
+    "all": {},
+    "last": {"return_sequences": False},
+    "states": {"return_state_sequence": True},
+    "backwards": {"go_backwards": True},
+    "repeat": {"masked_output": "repeat"},
+}
+HOLES = Steps(
+    np.array([6, 4, 6]),
+    np.array([[1, 1, 0, 1, 1, 1], [0, 1, 1, 1, 1, 1], [1, 1, 1, 1, 0, 0]], bool),
+    np.array([[0, 0, 0, 0, 1, 0], [0, 0, 1, 0, 0, 0], [0, 0, 0, 0, 0, 0]], bool),
+)
+
+
+def lstm(variant, **options):
+    """(the layer, its options as the oracle takes them)."""
+    extras = {name: value for part in variant for name, value in EXTRAS[part].items()}
+    return gw.LSTM(F, H, **extras, **options), extras | options
+
+
+def agrees(kind, layer, words, state_given=True):
+    """Values against the oracle and gradients along random directions, dense and with holes and starts."""
+    rng = np.random.default_rng(0)
+    params, x = draw_params(layer, rng), rng.standard_normal((3, 6, F))
+    state = draw_state(layer, 3, rng) if state_given else None
+    for steps in (None, HOLES):
+        given = x if steps is None else np.where(steps.live(3, 6)[..., None], x, np.nan)
+        y, final, _ = layer.forward(params, given, state, steps=steps)
+        wanted, wanted_final = by_oracle(kind, params, given, state, steps, words)
+        assert_same(y, wanted)
+        assert_same(final, wanted_final)
+        assert layer.shape_out(x.shape) == arrays_of(y)[0].shape
+        assert [a.shape for a in arrays_of(final)] == list(layer.state_shape(3))
+        error = worst_error(layer, params, given, state, steps)
+        assert error < (1e-10 if layer.analytic else 1e-7), (layer, error)
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids="+".join)
+@pytest.mark.parametrize("shown", SHOWN)
+def test_every_variant(variant, shown):
+    for num_layers, both in itertools.product((1, 2), (False, True)):
+        if not (both and shown == "backwards"):
+            agrees("lstm", *lstm(variant, num_layers=num_layers, bidirectional=both, **SHOWN[shown]))
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids="+".join)
+def test_without_bias_and_from_a_learned_state(variant):
+    agrees("lstm", *lstm(variant, bias=False, bidirectional=True, learn_initial_state=True), state_given=False)
+
+
+def test_a_coupled_gate_is_a_forget_gate_with_the_opposite_sums():
+    """1 - sigmoid(a) = sigmoid(-a), so the plain LSTM with -Wi, -Ui, -bi for f does the same."""
+    rng, x = np.random.default_rng(0), np.random.default_rng(1).standard_normal((2, 7, F))
+    layer = gw.LSTM(F, H, coupled=True)
+    params = draw_params(layer, rng)
+    full = {name: np.concatenate([a[..., :H], -a[..., :H], a[..., H:]], axis=-1) for name, a in params.items()}
+    np.testing.assert_allclose(layer.forward(params, x)[0], gw.LSTM(F, H).forward(Parameters.of(full), x)[0], atol=1e-14)
+
+
+def test_a_projection_onto_everything_is_none():
+    x, plain, layer = np.random.default_rng(1).standard_normal((2, 7, F)), gw.LSTM(F, H), gw.LSTM(F, H, projection=H)
+    params = draw_params(plain, np.random.default_rng(0))
+    whole = Parameters.of({**dict(params.items()), "V": np.eye(H)})
+    np.testing.assert_allclose(layer.forward(whole, x)[0], plain.forward(params, x)[0], atol=1e-15)
+
+
+def test_names_and_shapes():
+    layer = gw.LSTM(3, 4, peepholes=True, projection=2, learn_initial_state=True)
+    one = {"W": (3, 16), "U": (2, 16), "b": (16,), "P": (12,), "V": (4, 2), "h0": (2,), "c0": (4,)}
+    assert layer.init(np.random.default_rng(0)).shapes == one
+    assert layer.shape_out((5, 6, 3)) == (5, 6, 2)
+    assert gw.LSTM(3, 4, peepholes=True, coupled=True, bias=False).shapes() == {"W": (3, 12), "U": (4, 12), "P": (8,)}
+    deep = gw.LSTM(3, 4, projection=2, num_layers=2, bidirectional=True)
+    assert deep.shapes()["layer1.backward.W"] == (4, 16)
+    assert deep.state_shape(5) == ((4, 5, 2), (4, 5, 4))
+
+
+def test_beginnings():
+    """Peepholes at zero, and the coupled input gate where the forget gate of another LSTM would be."""
+    p = gw.LSTM(5, 40, peepholes=True, projection=8).init(np.random.default_rng(0))
+    assert p["b"].tolist() == [0] * 40 + [1] * 40 + [0] * 80
+    assert not p["P"].any()
+    limit = np.sqrt(6 / (40 + 8))
+    assert 0.9 * limit < np.abs(p["V"]).max() <= limit
+    assert gw.LSTM(5, 4, coupled=True).init(np.random.default_rng(0))["b"].tolist() == [-1] * 4 + [0] * 8
+    p = gw.LSTM(5, 16, peepholes=True, projection=8, init="pytorch").init(np.random.default_rng(0))
+    assert all(0.8 * 0.25 < np.abs(array).max() <= 0.25 for _, array in p.items())
+    chrono = {"init": "chrono", "chrono_steps": 30}
+    b = gw.LSTM(5, 50, coupled=True, **chrono).init(np.random.default_rng(0))["b"]
+    assert -np.log(29) <= b[:50].min() < -np.log(20)
+    assert not b[50:].any()
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids="+".join)
+def test_as_a_model(variant, tmp_path):
+    """Files, weights as a list, streams, summary, training: whatever a plain layer can do."""
+    layer, extras = lstm(variant, num_layers=2)
+    model = gw.Model(gw.Sequential(layer, gw.Dense(layer.shape_out((1, 1, F))[2], 1)), seed=1, dtype="float64")
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((2, 9, F)), rng.standard_normal((2, 9, 1))
+    assert model.gradcheck(x, y, loss="mse").ok
+    before = model.evaluate(x, y)
+    assert model.fit(x, y, epochs=20, verbose=False)["loss"][-1] < before["loss"]
+    out = model.predict(x)
+    model.save(tmp_path / "m.safetensors")
+    again = gw.load(tmp_path / "m.safetensors")
+    assert again.layer == model.layer
+    assert np.array_equal(again.predict(x), out)
+    assert repr(layer) in model.summary()
+    assert all(f"{name}={value!r}" in repr(layer) for name, value in extras.items())
+    other = gw.Model(model.layer, seed=2, dtype="float64")
+    other.set_weights(model.get_weights())
+    assert np.array_equal(other.predict(x), out)
+    stream = model.stream(2)
+    first = stream.run(x[:, :4])
+    steps = [stream.step(x[:, t]) for t in range(4, 9)]
+    np.testing.assert_allclose(np.concatenate([first, np.stack(steps, axis=1)], axis=1), out, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids="+".join)
+def test_not_compiled_and_why(variant):
+    layer, _ = lstm(variant)
+    ((_, _, path, reason),) = gw.Model(layer).kernels()
+    assert (path, reason) == ("numpy", "peepholes, coupled, projection or cell_activation: the plain LSTM is compiled")
+    with pytest.raises(OptionError, match="kernel='compiled' is not possible: peepholes"):
+        gw.Model(layer, kernel="compiled")
+    with pytest.raises(OptionError, match=f"has no counterpart in PyTorch, which knows {variant[0]}="):
+        gw.Model(layer).to_pytorch()
+
+
+def test_a_cell_activation_that_says_nothing_new_is_left_out():
+    assert gw.LSTM(2, 3, activation="relu", cell_activation="relu") == gw.LSTM(2, 3, activation="relu")
+    assert gw.LSTM(2, 3, cell_activation="linear") != gw.LSTM(2, 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"peepholes": 1}, "peepholes: got 1, wanted True or False"),
+        ({"coupled": None}, "coupled: got None, wanted True or False"),
+        ({"projection": 0}, "projection: got 0, wanted a whole number of at least 1"),
+        ({"projection": True}, "projection: got True"),
+        ({"cell_activation": "softmax"}, "cell_activation='softmax' is for outputs"),
+        ({"cell_activation": "tahn"}, "'tahn' is unknown"),
+    ],
+)
+def test_refusals(options, message):
+    with pytest.raises(OptionError, match=message):
+        gw.LSTM(2, 3, **options)
