@@ -30,7 +30,8 @@ def from_torch(kind, arrays, layer, direction, prefix=""):
     """The weights (prefix "") or their gradients ("d.") of one layer and direction, in our layout and with one bias."""
     suffix = f"l{layer}" + ("_reverse" if direction else "")
     W, U, b, recurrent_b = (arrays[f"{prefix}{n}_{suffix}"] for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
-    size, order = U.shape[1], TORCH_BLOCKS[kind]
+    order = TORCH_BLOCKS[kind]
+    size = len(U) // len(order)
 
     def arrange(a):
         return np.concatenate([a[k * size : (k + 1) * size] for k in order]).T
@@ -42,7 +43,8 @@ def from_torch(kind, arrays, layer, direction, prefix=""):
     if kind == "gru":
         merged = np.concatenate([merged[: 2 * size], b[2 * size :]])
         found["bn"] = recurrent_b[2 * size :]
-    return found | {"b": merged}
+    projection = f"{prefix}weight_hr_{suffix}"
+    return found | {"b": merged} | ({"V": arrays[projection].T} if projection in arrays else {})
 
 
 def from_keras(about, arrays):

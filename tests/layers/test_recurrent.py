@@ -47,8 +47,9 @@ def test_torch(case):
     about, a = TORCH[case]
     kind = goldens.kind_of(about)
     bidirectional, num_layers = about["directions"] == 2, about["layers"]
-    layer = build(kind, a["x"].shape[2], a["h0"].shape[2], num_layers=num_layers, bidirectional=bidirectional,
-                  activation="relu" if "relu" in case else "tanh")  # fmt: skip
+    options = {"projection": a["h0"].shape[2]} if "projection" in case else {}
+    layer = build(kind, a["x"].shape[2], a["c0" if kind == "lstm" else "h0"].shape[2], num_layers=num_layers,
+                  bidirectional=bidirectional, activation="relu" if "relu" in case else "tanh", **options)  # fmt: skip
     places = [(p, k, d) for k, row in enumerate(prefixes(num_layers, bidirectional)) for d, p in enumerate(row)]
     params = layer.init(np.random.default_rng(0))
     params.assign({p + n: w for p, k, d in places for n, w in goldens.from_torch(kind, a, k, d).items()})
