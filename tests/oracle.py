@@ -50,7 +50,10 @@ def softmax(row):
 
 
 def activation(spec):
-    """The function, list to list, of a name, of None (linear), or of (name, alpha[, beta])."""
+    """The function, list to list, of a name, of None (linear), of (name, alpha[, beta]), or of {"of": …, "clip": …}."""
+    if isinstance(spec, dict):
+        inner, clip = activation(spec["of"]), spec["clip"]
+        return lambda row: inner([min(max(v, -clip), clip) for v in row])
     if spec == "softmax":
         return softmax
     name, *constants = spec if isinstance(spec, tuple) else (spec or "linear",)
@@ -159,6 +162,8 @@ def _functions(options):
     """act, gate and out, list to list, of what the layers take."""
     first = options.get("activation", "tanh")
     specs = [first, options.get("recurrent_activation", "sigmoid"), options.get("cell_activation") or first]
+    if options.get("clip") is not None:
+        specs = [{"of": spec, "clip": options["clip"]} for spec in specs]
     return dict(zip(("act", "gate", "out"), map(activation, specs), strict=True))
 
 

@@ -1,5 +1,7 @@
 """Every activation: its values against scalar formulas, its derivative, and silence far out."""
 
+import pickle
+
 import numpy as np
 import oracle
 import pytest
@@ -62,6 +64,20 @@ def test_silent_and_right_far_out(case, dtype):
     np.testing.assert_allclose(y, wanted, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize("name", ["tanh", "softmax", "leaky_relu", "gelu"])
+def test_clip(name):
+    """The formula of what was brought to [-clip, clip]; no gradient from beyond."""
+    plain, clipped = Activation(name), Activation(name, clip=2)
+    y = clipped.forward(X)
+    assert np.array_equal(y, plain.forward(np.clip(X, -2, 2)))
+    dx = clipped.backward(X, y, np.cos(X))
+    assert np.array_equal(dx, np.where(np.abs(X) <= 2, plain.backward(np.clip(X, -2, 2), y, np.cos(X)), 0))
+    assert not clipped.analytic
+    assert not clipped.plain
+    assert pickle.loads(pickle.dumps(clipped)) == clipped != plain
+    assert repr(clipped).endswith("clip=2.0)")
+
+
 def test_analytic_is_told_truly():
     assert {spec_of(case)[0] for case in NAMES if Activation(*spec_of(case)).analytic} == ANALYTIC
 
@@ -95,6 +111,8 @@ def test_names_and_refusals():
             Activation("affine", *given)
     with pytest.raises(OptionError, match="'thresholded_relu' takes no beta"):
         Activation("thresholded_relu", 1, 1)
+    with pytest.raises(OptionError, match="'tanh': clip: got -1, wanted a number above 0"):
+        Activation("tanh", clip=-1)
     with pytest.raises(OptionError, match="'tanh' takes no alpha; got 2"):
         Activation("tanh", 2)
     with pytest.raises(OptionError, match="'elu' takes no beta; got 1"):

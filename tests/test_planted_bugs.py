@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import gatewright as gw
+from gatewright import activations
 from gatewright.cells import gru, lstm, lstm_variants, rnn
 
 LAYERS = {"lstm": (gw.LSTM, lstm), "variants": (gw.LSTM, lstm_variants), "gru": (gw.GRU, gru), "rnn": (gw.RNN, rnn)}
@@ -176,6 +177,14 @@ def test_mistakes_in_the_variants_are_caught(monkeypatch, mistake):
     assert sound.ok, sound
     assert unsound.worst.error > 1e-3
     assert wrong(unsound) == spoiled, unsound
+
+
+def test_a_clip_that_lets_gradients_through_is_caught(monkeypatch):
+    sound = check(gw.GRU(3, 3, clip=0.5))
+    monkeypatch.setattr(activations, "_d_clipped", lambda backward, clip: backward)
+    unsound = check(gw.GRU(3, 3, clip=0.5))
+    assert sound.ok, sound
+    assert wrong(unsound) == {"W", "U", "b", "bn", "x", "h"}
 
 
 def test_weak_checks_are_refused():

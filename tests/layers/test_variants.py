@@ -65,6 +65,68 @@ def test_every_variant(variant, shown):
             agrees("lstm", *lstm(variant, num_layers=num_layers, bidirectional=both, **SHOWN[shown]))
 
 
+CLIPPED = {
+    "rnn": gw.RNN(F, H, clip=0.6),
+    "lstm": gw.LSTM(F, H, clip=0.6, activation="softplus"),
+    "lstm variant": gw.LSTM(F, H, clip=0.6, peepholes=True, coupled=True, cell_activation="silu", projection=2),
+    "gru": gw.GRU(F, H, clip=0.6, num_layers=2, bidirectional=True),
+    "gru_before": gw.GRU(F, H, clip=0.6, reset_after=False),
+}
+OPTIONS = (
+    "activation",
+    "recurrent_activation",
+    "cell_activation",
+    "coupled",
+    "num_layers",
+    "bidirectional",
+    "reset_after",
+    "clip",
+)
+
+
+@pytest.mark.parametrize("kind", CLIPPED)
+def test_clip(kind):
+    """The oracle's values, gradients by differences; some sums are beyond the clip and some are not."""
+    layer = CLIPPED[kind]
+    words = {name: getattr(layer, name) for name in OPTIONS if hasattr(layer, name)}
+    words |= {name: value.name for name, value in words.items() if hasattr(value, "name")}
+    assert not layer.analytic
+    agrees(kind.split(" ")[0], layer, words)
+    rng, shape = np.random.default_rng(0), (3, 6, F)
+    params, x = draw_params(layer, rng), rng.standard_normal(shape)
+    outputs = [layer.replace(clip=clip).forward(params, x)[0] for clip in (0.6, 1e-9, 1e3, None)]
+    assert np.array_equal(outputs[2], outputs[3])
+    assert not any(np.allclose(a, b) for a, b in itertools.combinations(outputs[:3], 2))
+
+
+def test_clip_of_one_activation():
+    """Each may have a clip of its own: all of them together are the layer's."""
+    rng, x = np.random.default_rng(0), np.random.default_rng(1).standard_normal((3, 6, F))
+    tanh, sigmoid = gw.Activation("tanh", clip=0.5), gw.Activation("sigmoid", clip=0.5)
+    own = {"activation": tanh, "recurrent_activation": sigmoid, "cell_activation": "tanh"}  # the cell state is not clipped
+    layer, words = gw.LSTM(F, H, **own), {"activation": {"of": "tanh", "clip": 0.5}}
+    words |= {"recurrent_activation": {"of": "sigmoid", "clip": 0.5}, "cell_activation": "tanh"}
+    agrees("lstm", layer, words)
+    params = draw_params(layer, rng)
+    all_clipped = gw.LSTM(F, H, activation=tanh, recurrent_activation=sigmoid).forward(params, x)[0]
+    assert np.array_equal(gw.LSTM(F, H, clip=0.5).forward(params, x)[0], all_clipped)
+    assert not np.allclose(layer.forward(params, x)[0], all_clipped)
+    with pytest.raises(OptionError, match=r"clip=1.0 is for all activations, and activation=Activation\('tanh', clip=0.5\)"):
+        gw.LSTM(F, H, clip=1.0, activation=tanh)
+
+
+@pytest.mark.parametrize("layer", [*CLIPPED.values(), gw.LSTM(F, H, activation=gw.Activation("tanh", clip=0.5))], ids=repr)
+def test_a_clipped_layer_in_a_file_and_not_compiled(layer, tmp_path):
+    model = gw.Model(layer, seed=0)
+    model.save(tmp_path / "m.safetensors")
+    assert gw.load(tmp_path / "m.safetensors").layer == layer
+    ((_, _, path, reason),) = model.kernels()
+    assert path == "numpy"
+    assert "clip=0." in reason or "peepholes" in reason
+    with pytest.raises(OptionError, match="PyTorch, which knows"):
+        model.to_pytorch()
+
+
 @pytest.mark.parametrize("variant", VARIANTS, ids="+".join)
 def test_without_bias_and_from_a_learned_state(variant):
     agrees("lstm", *lstm(variant, bias=False, bidirectional=True, learn_initial_state=True), state_given=False)
@@ -164,6 +226,9 @@ def test_a_cell_activation_that_says_nothing_new_is_left_out():
         ({"projection": True}, "projection: got True"),
         ({"cell_activation": "softmax"}, "cell_activation='softmax' is for outputs"),
         ({"cell_activation": "tahn"}, "'tahn' is unknown"),
+        ({"clip": 0}, "clip: got 0, wanted a number above 0"),
+        ({"clip": float("nan")}, "clip: got nan"),
+        ({"clip": True}, "clip: got True"),
     ],
 )
 def test_refusals(options, message):

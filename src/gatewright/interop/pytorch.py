@@ -28,7 +28,7 @@ PLAIN: dict[type[Layer], dict[str, str]] = {  # PyTorch's names and ours
     LayerNorm: {"weight": "gain", "bias": "shift"},
 }
 # What PyTorch's module can be, where the layer of ours can be more.
-PARTLY: dict[str, tuple[Any, ...]] = {"go_backwards": (False,), "learn_initial_state": (False,)}
+PARTLY: dict[str, tuple[Any, ...]] = {"go_backwards": (False,), "learn_initial_state": (False,), "clip": (None,)}
 GATED = {**PARTLY, "activation": (Activation("tanh"),), "recurrent_activation": (Activation("sigmoid"),)}
 LIMITS: dict[type[Layer], dict[str, tuple[Any, ...]]] = {
     RNN: {**PARTLY, "activation": (Activation("tanh"), Activation("relu"))},

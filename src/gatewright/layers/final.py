@@ -32,7 +32,7 @@ def fold_final(layer: Layer, name: str) -> Layer | None:
     None where there is no such layer: the output is made by another activation, or that one can't be taken off in this place
     alone (in a gw.Shared, an RNN, parallel branches, or with dropout behind it).
     """
-    if isinstance(layer, Dense) and layer.activation.name == name:
+    if isinstance(layer, Dense) and layer.activation == Activation(name):
         return layer.replace(activation=None)
     if isinstance(layer, Sequential):
         last = fold_final(layer.layers[-1], name)

@@ -33,6 +33,7 @@ class RNN(Recurrent):
     masked_output: "zero", or "repeat" for Keras' rule that a dead step repeats the last live output of its call (zero before
         the first). A layer behind this one does not read dead steps, so that only a network's last layer shows it.
     activation: a name, None (linear) or a gw.Activation.
+    clip: whatever goes into an activation is brought to [-clip, clip] first, the cell clip of ONNX.
     bias: False leaves the bias out.
     learn_initial_state: the state from which sequences begin is trained (it begins at zero).
     init: "keras" (kernel_initializer "glorot_uniform", recurrent_initializer "orthogonal", bias_initializer "zeros", or
@@ -57,6 +58,7 @@ class RNN(Recurrent):
         go_backwards: bool = False,
         masked_output: str = "zero",
         activation: ActivationLike = "tanh",
+        clip: float | None = None,
         bias: bool = True,
         dropout: float = 0.0,
         learn_initial_state: bool = False,
@@ -69,9 +71,9 @@ class RNN(Recurrent):
         self._store(locals())
         self._check()
 
-    @property
+    @cached_property
     def options(self) -> Any:
-        return cells.rnn.Options(self.activation)
+        return cells.rnn.Options(self._clipped(self.activation))
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -131,6 +133,7 @@ class LSTM(Gated):
         peepholes: bool = False,
         coupled: bool = False,
         projection: int | None = None,
+        clip: float | None = None,
         bias: bool = True,
         forget_bias: float | None = None,
         dropout: float = 0.0,
@@ -194,12 +197,11 @@ class LSTM(Gated):
         if self.coupled or chrono is not None:  # sigmoid(-keep) = 1 - sigmoid(keep)
             b[:H] = -keep
 
-    @property
+    @cached_property
     def options(self) -> Any:
-        if not self.varied:
-            return cells.lstm.Options(self.activation, self.recurrent_activation)
         out = self.cell_activation or self.activation
-        return cells.lstm_variants.Options(self.activation, self.recurrent_activation, out, self.coupled)
+        act, sigma, out = map(self._clipped, (self.activation, self.recurrent_activation, out))
+        return cells.lstm_variants.Options(act, sigma, out, self.coupled) if self.varied else cells.lstm.Options(act, sigma)
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -230,6 +232,7 @@ class GRU(Gated):
         activation: ActivationLike = "tanh",
         recurrent_activation: ActivationLike = "sigmoid",
         reset_after: bool = True,
+        clip: float | None = None,
         bias: bool = True,
         dropout: float = 0.0,
         learn_initial_state: bool = False,
@@ -252,6 +255,7 @@ class GRU(Gated):
         if self.chrono_steps is not None:  # z is the gate that keeps
             b[: self.hidden_size] = initializers.chrono(rng, self.chrono_steps, self.hidden_size)
 
-    @property
+    @cached_property
     def options(self) -> Any:
-        return cells.gru.Options(self.activation, self.recurrent_activation, self.reset_after)
+        act, sigma = map(self._clipped, (self.activation, self.recurrent_activation))
+        return cells.gru.Options(act, sigma, self.reset_after)

@@ -2,7 +2,7 @@
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import ModuleType
 from typing import Any
@@ -34,6 +34,7 @@ class Stack(Layer):
     go_backwards: bool
     masked_output: str
     activation: Activation
+    clip: float | None
     bias: bool
     dropout: float
     learn_initial_state: bool
@@ -74,6 +75,7 @@ class Stack(Layer):
         for name in ("activation", "recurrent_activation"):
             if hasattr(self, name):
                 self._check_activation(name)
+        self._check_clip()
         if self.masked_output not in MASKED_OUTPUTS:
             raise one_of("masked_output", self.masked_output, MASKED_OUTPUTS)
         if self.bidirectional and self.go_backwards:
@@ -90,6 +92,19 @@ class Stack(Layer):
         object.__setattr__(self, name, activations.get(getattr(self, name)))
         if getattr(self, name).name == "softmax":
             raise OptionError(f"{name}='softmax' is for outputs: use gw.Dense(…, activation='softmax')")
+
+    def _check_clip(self) -> None:
+        if self.clip is None:
+            return
+        checks.positive("clip", self.clip)
+        object.__setattr__(self, "clip", float(self.clip))
+        for name in ("activation", "recurrent_activation", "cell_activation"):
+            own = getattr(self, name, None)
+            if isinstance(own, Activation) and own.clip is not None:
+                raise OptionError(f"clip={self.clip} is for all activations, and {name}={own!r} has one of its own: give one")
+
+    def _clipped(self, activation: Activation) -> Activation:
+        return activation if self.clip is None else replace(activation, clip=self.clip)
 
     def _check_initializers(self) -> None:
         if self.initialization not in INITS:
