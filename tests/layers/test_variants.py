@@ -1,7 +1,9 @@
 """What RNN, LSTM and GRU can be beyond the textbook: values against the oracle, gradients, files, streams, refusals."""
 
+import dataclasses
 import itertools
 
+import goldens
 import numpy as np
 import pytest
 from layer_checks import arrays_of, assert_same, by_oracle, draw_params, draw_state, worst_error
@@ -12,6 +14,7 @@ from gatewright.parameters import Parameters
 from gatewright.steps import Steps
 
 F, H = 3, 4
+ONNX = goldens.load("onnx_layers")
 EXTRAS = {
     "peepholes": {"peepholes": True},
     "coupled": {"coupled": True},
@@ -130,6 +133,53 @@ def test_a_clipped_layer_in_a_file_and_not_compiled(layer, tmp_path):
 @pytest.mark.parametrize("variant", VARIANTS, ids="+".join)
 def test_without_bias_and_from_a_learned_state(variant):
     agrees("lstm", *lstm(variant, bias=False, bidirectional=True, learn_initial_state=True), state_given=False)
+
+
+ONNX_WORDS = {  # the operators' activations, in their order
+    "rnn": ("activation",),
+    "gru": ("recurrent_activation", "activation"),
+    "lstm": ("recurrent_activation", "activation", "cell_activation"),
+}
+
+
+def from_onnx(about, arrays):
+    """The layer of a case recorded with onnxruntime, and its parameters."""
+    kind, clip, words = about["kind"], about.get("clip"), ONNX_WORDS[about["kind"]]
+    acts = [gw.Activation(*spec) for spec in goldens.onnx_activations(about)]
+    options = {"go_backwards": about.get("direction") == "reverse"}
+    if kind == "lstm":
+        options |= {"peepholes": "P" in arrays, "coupled": bool(about["input_forget"])}
+        # onnxruntime does not clip what goes into the third
+        acts = [act if clip is None or k % 3 == 2 else dataclasses.replace(act, clip=clip) for k, act in enumerate(acts)]
+    else:
+        options |= {"clip": clip} | ({"reset_after": bool(about["linear_before_reset"])} if kind == "gru" else {})
+    cls, sizes = {"rnn": gw.RNN, "gru": gw.GRU, "lstm": gw.LSTM}[kind], (arrays["X"].shape[2], arrays["R"].shape[2])
+    ways = [acts[k : k + len(words)] for k in range(0, len(acts), len(words))]
+    ways = [cls(*sizes, **options, **dict(zip(words, way, strict=True))) for way in ways]
+    layer = ways[0] if len(ways) == 1 else gw.Bidirectional(ways[0], backward_layer=ways[1])
+    prefixes = ("",) if len(ways) == 1 else ("forward.", "backward.")
+    found = {p + name: w for d, p in enumerate(prefixes) for name, w in goldens.from_onnx(about, arrays, d).items()}
+    return layer, Parameters.of({name: found[name] for name in layer.shapes()})
+
+
+@pytest.mark.parametrize("case", ONNX)
+def test_onnx(case):
+    """Outputs and final states as onnxruntime has them, in float32, unequal rows included."""
+    about, a = ONNX[case]
+    layer, params = from_onnx(about, a)
+    names, ways = "hc" if about["kind"] == "lstm" else "h", len(a["W"])
+    first = [tuple(a[f"initial_{name}"][d : d + 1].astype(float) for name in names) for d in range(ways)]
+    x, steps = a["X"].astype(float).swapaxes(0, 1), Steps(lengths=a["sequence_lens"])
+    y, final, _ = layer.forward(params, x, first[0] if ways == 1 else tuple(first), steps=steps)
+    wanted = np.concatenate(list(a["Y"].transpose(1, 2, 0, 3)), axis=-1)
+    if about.get("direction") == "reverse":  # ours stand in the order of processing
+        for row, n in zip(wanted, a["sequence_lens"], strict=True):
+            row[:n] = row[:n][::-1].copy()
+    pairs = [("Y", y, wanted)]
+    for d, state in enumerate([final] if ways == 1 else final):
+        pairs += [(f"Y_{name}", part[0], a[f"Y_{name}"][d]) for name, part in zip(names, state, strict=True)]
+    for name, got, want in pairs:
+        np.testing.assert_allclose(got, want, rtol=0, atol=5e-6 * max(1, np.abs(want).max()), err_msg=name)
 
 
 def test_a_coupled_gate_is_a_forget_gate_with_the_opposite_sums():
