@@ -167,6 +167,11 @@ def _functions(options):
     return dict(zip(("act", "gate", "out"), map(activation, specs), strict=True))
 
 
+def _way(options, d):
+    """The options of a direction: a list means one for each."""
+    return {name: value[d] if isinstance(value, list) else value for name, value in options.items()}
+
+
 def scan(kind, x, parts, w, options, handed=None):
     """One direction of one layer over one row: the state by time (live steps only), and that after the last segment.
 
@@ -203,7 +208,7 @@ def recurrent(kind, x, weights, options, state=None, lengths=None, mask=None, st
                 below, above = above, {}
             order = [part[::-1] for part in parts] if d else parts
             handed = None if state is None else [plane[index][b] for plane in state]
-            found, end = scan(kind, below, order, weights[layer][d], options, handed)
+            found, end = scan(kind, below, order, weights[layer][d], _way(options, d), handed)
             above = {t: above.get(t, []) + list(found[t][0]) for t in found}
             states.append(found)
             ends.append(end)

@@ -194,6 +194,7 @@ class Activation:
 
 
 ActivationLike: TypeAlias = str | Activation | None
+ActivationsLike: TypeAlias = ActivationLike | tuple[ActivationLike, ActivationLike]  # one, or one a direction
 
 
 def get(spec: ActivationLike) -> Activation:

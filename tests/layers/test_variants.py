@@ -130,6 +130,55 @@ def test_a_clipped_layer_in_a_file_and_not_compiled(layer, tmp_path):
         model.to_pytorch()
 
 
+PAIRS = {
+    "rnn": {"activation": ("softplus", "tanh")},
+    "gru": {"activation": ("tanh", "silu"), "recurrent_activation": ("sigmoid", "tanh")},
+    "gru_before": {"activation": ("tanh", "softplus"), "clip": 0.7},
+    "lstm": {"recurrent_activation": ("sigmoid", "tanh")},
+    "lstm variant": {"activation": "silu", "cell_activation": ("silu", "tanh")},  # the first way is a plain LSTM
+    "lstm variants": {"activation": ("tanh", "softplus"), "cell_activation": "silu", "peepholes": True, "projection": 2},
+}
+
+
+def pair(kind, **more):
+    """A layer in both directions, each with activations of its own."""
+    cls = {"rnn": gw.RNN, "gru": gw.GRU, "lstm": gw.LSTM}[kind.split(" ")[0].split("_")[0]]
+    words = {"reset_after": False} if kind == "gru_before" else {}
+    return cls(F, H, bidirectional=True, **words, **PAIRS[kind], **more)
+
+
+@pytest.mark.parametrize("kind", PAIRS)
+@pytest.mark.parametrize("num_layers", [1, 2])
+def test_an_activation_for_each_direction(kind, num_layers):
+    words = {name: list(value) if isinstance(value, tuple) else value for name, value in PAIRS[kind].items()}
+    shape = {"num_layers": num_layers, "bidirectional": True}
+    agrees(kind.split(" ")[0], pair(kind, num_layers=num_layers), words | shape)
+
+
+@pytest.mark.parametrize("kind", PAIRS)
+def test_a_pair_is_two_layers(kind, tmp_path):
+    """gw.Bidirectional of two layers gives the same bits; files, the choice of code and PyTorch know of the pair."""
+    layer, x = pair(kind), np.random.default_rng(1).standard_normal((2, 6, F))
+    model, both = gw.Model(layer, seed=0), gw.Bidirectional(layer.ways[0], backward_layer=layer.ways[1])
+    params = draw_params(layer, np.random.default_rng(0))
+    assert np.array_equal(layer.forward(params, x)[0], both.forward(params, x)[0])
+    swapped = layer.replace(**{name: v[::-1] if isinstance(v, tuple) else v for name, v in PAIRS[kind].items()})
+    assert not np.allclose(swapped.forward(params, x)[0], layer.forward(params, x)[0])
+    model.save(tmp_path / "m.safetensors")
+    assert gw.load(tmp_path / "m.safetensors").layer == layer
+    assert eval(repr(layer), {"LSTM": gw.LSTM, "GRU": gw.GRU, "RNN": gw.RNN}) == layer
+    assert model.kernels()[0][2:] == ("numpy", "activations that differ by direction run on NumPy")
+    with pytest.raises(OptionError, match="has no counterpart in PyTorch"):
+        model.to_pytorch()
+
+
+def test_a_pair_of_the_same_is_one():
+    assert gw.GRU(2, 3, bidirectional=True, activation=("relu", "relu")) == gw.GRU(2, 3, bidirectional=True, activation="relu")
+    last = gw.RNN(2, 1, bidirectional=True, activation=("tanh", "sigmoid"))
+    with pytest.raises(OptionError, match="takes logits, but 'sigmoid' makes the output in a place"):
+        gw.Model(last).fit(np.ones((1, 3, 2)), np.ones((1, 3, 2)), loss="binary_cross_entropy", verbose=False)
+
+
 @pytest.mark.parametrize("variant", VARIANTS, ids="+".join)
 def test_without_bias_and_from_a_learned_state(variant):
     agrees("lstm", *lstm(variant, bias=False, bidirectional=True, learn_initial_state=True), state_given=False)
@@ -276,6 +325,11 @@ def test_a_cell_activation_that_says_nothing_new_is_left_out():
         ({"projection": True}, "projection: got True"),
         ({"cell_activation": "softmax"}, "cell_activation='softmax' is for outputs"),
         ({"cell_activation": "tahn"}, "'tahn' is unknown"),
+        ({"activation": ("tanh", "relu")}, r"activation: got \('tanh', 'relu'\), wanted one, or \(forward, backward\)"),
+        ({"activation": ("tanh",), "bidirectional": True}, "wanted one, or"),
+        ({"cell_activation": ("tanh", None), "bidirectional": True}, "wanted two names: 'linear' for none"),
+        ({"activation": ("tanh", "softmax"), "bidirectional": True}, "activation='softmax' is for outputs"),
+        ({"clip": 1, "activation": ("tanh", gw.Activation("tanh", clip=2)), "bidirectional": True}, "clip=1.0 is for all"),
         ({"clip": 0}, "clip: got 0, wanted a number above 0"),
         ({"clip": float("nan")}, "clip: got nan"),
         ({"clip": True}, "clip: got True"),

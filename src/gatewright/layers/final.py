@@ -14,7 +14,8 @@ PROBABILITIES = ("softmax", "sigmoid")
 def final_activation(layer: Layer) -> Activation | None:
     """The activation that makes the output, seen through layers that change little or nothing; None where there is none."""
     if isinstance(layer, Dense | RNN):
-        return layer.activation
+        both = layer.activation if isinstance(layer.activation, tuple) else (layer.activation,)
+        return next((final for final in both if final.name in PROBABILITIES), both[0])
     if isinstance(layer, Sequential):
         before = [inner for inner in layer.layers if not isinstance(inner, Dropout | Masking)]
         return final_activation(before[-1]) if before else None

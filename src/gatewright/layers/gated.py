@@ -8,11 +8,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gatewright import cells, checks, initializers
-from gatewright.activations import Activation, ActivationLike
+from gatewright.activations import Activation, ActivationsLike
 from gatewright.arrays import Array
 from gatewright.errors import OptionError
 from gatewright.layers.base import Shape
 from gatewright.layers.recurrent import Recurrent
+from gatewright.layers.stack import ACTIVATIONS
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -32,7 +33,7 @@ class RNN(Recurrent):
     go_backwards: run from the end; outputs stand in the order of processing, the live steps first.
     masked_output: "zero", or "repeat" for Keras' rule that a dead step repeats the last live output of its call (zero before
         the first). A layer behind this one does not read dead steps, so that only a network's last layer shows it.
-    activation: a name, None (linear) or a gw.Activation.
+    activation: a name, None (linear) or a gw.Activation; if bidirectional also a pair of them, (forward, backward).
     clip: whatever goes into an activation is brought to [-clip, clip] first, the cell clip of ONNX.
     bias: False leaves the bias out.
     learn_initial_state: the state from which sequences begin is trained (it begins at zero).
@@ -57,7 +58,7 @@ class RNN(Recurrent):
         return_state_sequence: bool = False,
         go_backwards: bool = False,
         masked_output: str = "zero",
-        activation: ActivationLike = "tanh",
+        activation: ActivationsLike = "tanh",
         clip: float | None = None,
         bias: bool = True,
         dropout: float = 0.0,
@@ -73,14 +74,14 @@ class RNN(Recurrent):
 
     @cached_property
     def options(self) -> Any:
-        return cells.rnn.Options(self._clipped(self.activation))
+        return cells.rnn.Options(self._clipped("activation"))
 
 
 @dataclass(frozen=True, init=False, repr=False)
 class Gated(Recurrent):
     """What LSTM and GRU have beyond RNN."""
 
-    recurrent_activation: Activation
+    recurrent_activation: Activation | tuple[Activation, Activation]
     chrono_steps: int | None
 
     def _check(self) -> None:
@@ -114,7 +115,7 @@ class LSTM(Gated):
     peepholes: bool
     coupled: bool
     projection: int | None
-    cell_activation: Activation | None
+    cell_activation: Activation | tuple[Activation, Activation] | None
 
     def __init__(
         self,
@@ -127,9 +128,9 @@ class LSTM(Gated):
         return_state_sequence: bool = False,
         go_backwards: bool = False,
         masked_output: str = "zero",
-        activation: ActivationLike = "tanh",
-        recurrent_activation: ActivationLike = "sigmoid",
-        cell_activation: ActivationLike = None,
+        activation: ActivationsLike = "tanh",
+        recurrent_activation: ActivationsLike = "sigmoid",
+        cell_activation: ActivationsLike = None,
         peepholes: bool = False,
         coupled: bool = False,
         projection: int | None = None,
@@ -154,6 +155,8 @@ class LSTM(Gated):
         checks.true_or_false("coupled", self.coupled)
         if self.projection is not None:
             checks.whole_number("projection", self.projection)
+        if isinstance(self.cell_activation, list | tuple) and None in self.cell_activation:
+            raise OptionError(f"cell_activation: got {self.cell_activation!r}, wanted two names: 'linear' for none")
         if self.cell_activation is not None:
             self._check_activation("cell_activation")
         if self.cell_activation == self.activation:
@@ -199,8 +202,8 @@ class LSTM(Gated):
 
     @cached_property
     def options(self) -> Any:
-        out = self.cell_activation or self.activation
-        act, sigma, out = map(self._clipped, (self.activation, self.recurrent_activation, out))
+        act, sigma = map(self._clipped, ACTIVATIONS[:2])
+        out = self._clipped("cell_activation") if self.cell_activation else act
         return cells.lstm_variants.Options(act, sigma, out, self.coupled) if self.varied else cells.lstm.Options(act, sigma)
 
 
@@ -229,8 +232,8 @@ class GRU(Gated):
         return_state_sequence: bool = False,
         go_backwards: bool = False,
         masked_output: str = "zero",
-        activation: ActivationLike = "tanh",
-        recurrent_activation: ActivationLike = "sigmoid",
+        activation: ActivationsLike = "tanh",
+        recurrent_activation: ActivationsLike = "sigmoid",
         reset_after: bool = True,
         clip: float | None = None,
         bias: bool = True,
@@ -257,5 +260,5 @@ class GRU(Gated):
 
     @cached_property
     def options(self) -> Any:
-        act, sigma = map(self._clipped, (self.activation, self.recurrent_activation))
+        act, sigma = map(self._clipped, ACTIVATIONS[:2])
         return cells.gru.Options(act, sigma, self.reset_after)

@@ -80,7 +80,7 @@ class Recurrent(Stack):
             dropped.append(keep)
             for d in range(ways):
                 first = self._initial(params, k * ways + d, state, x.shape[0], packed)
-                seq, end, kept = self._scan(
+                seq, end, kept = self.ways[d]._scan(
                     run, self._scope(params, k * ways + d), packed.flip(line) if d else line, first, packed, training
                 )
                 sequences.append(tree_map(packed.flip, seq) if d else seq)
@@ -134,7 +134,9 @@ class Recurrent(Stack):
 
     def choice(self, dtype: Any, kernel: str, training: bool = False) -> Choice:
         problem = "return_state_sequence=True runs on NumPy" if self.return_state_sequence else None
-        return dispatch.choose(Ask(dtype, kernel, training, problem), self.cell.__name__.rpartition(".")[2], self.options)
+        problem = problem if self.ways[0] is self.ways[-1] else "activations that differ by direction run on NumPy"
+        name = self.cell.__name__.rpartition(".")[2]
+        return dispatch.choose(Ask(dtype, kernel, training, problem), name, self.ways[0].options)
 
     def _dtype(self, scope: Scope, x: Array, state: Any) -> Any:
         """In which to compute."""
@@ -174,11 +176,11 @@ class Recurrent(Stack):
                     above = blocks(dline, ways)[d]
                     dseq = dseq._replace(h=dseq.h + above if self.return_state_sequence else above)
                 dseq = cell.State(*(a if a is None or not d else packed.flip(a) for a in dseq))
-                kept = self._kept(params, cache.scans[index], packed)
-                pair = self._pair(kept.kernel, params, wants_dx or k > 0)
+                kept = self.ways[d]._kept(params, cache.scans[index], packed)
+                pair = self.ways[d]._pair(kept.kernel, params, wants_dx or k > 0)
                 dx, dweights, dfirst = scan.backward(pair, kept, dseq, dfinal, packed)
                 dlines.append(packed.flip(dx) if d and dx is not None else dx)
-                self._add_weights(grads, dweights)
+                self.ways[d]._add_weights(grads, dweights)
                 dstates.insert(0, self._d_initial(grads, dfirst, cache))
             dline = dlines[0] if ways == 1 or dlines[0] is None else dlines[0] + dlines[1]
             keep = cache.dropped[k]

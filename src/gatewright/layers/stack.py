@@ -5,7 +5,7 @@ from abc import abstractmethod
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import ModuleType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from gatewright.layers.base import Layer, Shape
 from gatewright.parameters import Parameters
 
 INITS = ("keras", "pytorch", "chrono")
+ACTIVATIONS = ("activation", "recurrent_activation", "cell_activation")
 MASKED_OUTPUTS = ("zero", "repeat")
 
 
@@ -33,7 +34,7 @@ class Stack(Layer):
     return_state_sequence: bool
     go_backwards: bool
     masked_output: str
-    activation: Activation
+    activation: Activation | tuple[Activation, Activation]  # forward, backward
     clip: float | None
     bias: bool
     dropout: float
@@ -52,7 +53,7 @@ class Stack(Layer):
     @property
     @abstractmethod
     def options(self) -> Any:
-        """The cell's Options."""
+        """The cell's Options, of a layer without pairs of activations: see `ways`."""
 
     @property
     def gates(self) -> str:
@@ -72,7 +73,7 @@ class Stack(Layer):
                      "learn_initial_state", "trainable"):  # fmt: skip
             checks.true_or_false(name, getattr(self, name))
         checks.fraction("dropout", self.dropout)
-        for name in ("activation", "recurrent_activation"):
+        for name in ACTIVATIONS[:2]:
             if hasattr(self, name):
                 self._check_activation(name)
         self._check_clip()
@@ -89,21 +90,29 @@ class Stack(Layer):
         self._check_initializers()
 
     def _check_activation(self, name: str) -> None:
-        object.__setattr__(self, name, activations.get(getattr(self, name)))
-        if getattr(self, name).name == "softmax":
+        """Makes an Activation of what was given, or two that differ of a pair."""
+        got = getattr(self, name)
+        pair = tuple(got) if isinstance(got, list | tuple) else (got,)
+        if isinstance(got, list | tuple) and (len(pair) != 2 or not self.bidirectional):
+            raise OptionError(f"{name}: got {got!r}, wanted one, or (forward, backward) with bidirectional=True")
+        found = tuple(map(activations.get, pair))
+        if any(each.name == "softmax" for each in found):
             raise OptionError(f"{name}='softmax' is for outputs: use gw.Dense(…, activation='softmax')")
+        object.__setattr__(self, name, found if found[0] != found[-1] else found[0])
 
     def _check_clip(self) -> None:
         if self.clip is None:
             return
         checks.positive("clip", self.clip)
         object.__setattr__(self, "clip", float(self.clip))
-        for name in ("activation", "recurrent_activation", "cell_activation"):
+        for name in ACTIVATIONS:
             own = getattr(self, name, None)
-            if isinstance(own, Activation) and own.clip is not None:
+            if any(isinstance(each, Activation) and each.clip for each in (own if isinstance(own, tuple) else (own,))):
                 raise OptionError(f"clip={self.clip} is for all activations, and {name}={own!r} has one of its own: give one")
 
-    def _clipped(self, activation: Activation) -> Activation:
+    def _clipped(self, name: str) -> Activation:
+        """The activation of that name with the layer's clip; of a layer without pairs."""
+        activation: Activation = getattr(self, name)
         return activation if self.clip is None else replace(activation, clip=self.clip)
 
     def _check_initializers(self) -> None:
@@ -120,6 +129,14 @@ class Stack(Layer):
     def directions(self) -> tuple[str, ...]:
         """The scopes of the directions within a layer."""
         return ("forward", "backward") if self.bidirectional else ("",)
+
+    @cached_property
+    def ways(self) -> tuple[Self, ...]:
+        """What each direction computes: this layer, or if activations are pairs, one with those of the direction."""
+        pairs = {name: getattr(self, name) for name in ACTIVATIONS if isinstance(getattr(self, name, None), tuple)}
+        if not pairs:
+            return (self,) * len(self.directions)
+        return tuple(self.replace(bidirectional=False, **{name: pair[d] for name, pair in pairs.items()}) for d in (0, 1))
 
     @cached_property
     def prefixes(self) -> list[str]:
@@ -190,7 +207,7 @@ class Stack(Layer):
 
     @property
     def analytic(self) -> bool:
-        return all(option.analytic for option in self.options if isinstance(option, Activation))
+        return all(option.analytic for way in self.ways for option in way.options if isinstance(option, Activation))
 
     def shape_out(self, shape: Shape) -> Shape:
         base.wants_sequences(shape, self.input_size)
