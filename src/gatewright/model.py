@@ -29,9 +29,9 @@ class Model:
 
     layer: any layer; `gw.Sequential(...)` for several. seed: of the initial weights, of shuffling and of dropout (None: from
     the system). dtype: "float32" or "float64". kernel: "auto" (compiled where it can be: see `kernels()`), "numpy", or
-    "compiled" (refused where it can't be; training runs on NumPy always). threads: how many threads may share
-    its work where there is enough (None: as many as the process has processors, or as OMP_NUM_THREADS says; a number binds
-    the linear algebra too, and needs threadpoolctl). parameters: use these instead of new ones.
+    "compiled" (refused where inference can't be; what has no compiled training trains on NumPy). threads: how many threads may
+    share its work where there is enough (None: as many as the process has processors, or as OMP_NUM_THREADS says; a number
+    binds the linear algebra too, and needs threadpoolctl). parameters: use these instead of new ones.
 
     Inputs are `(B, T, F)`, or `(B, T)` whole numbers where the network begins with an Embedding; a list of `(T_i, F)` gives
     a list of `(T_i, O)`. `lengths` (B,), `mask` (B, T) bool, True = live, and `starts` (B, T) bool, True = a new sequence

@@ -4,11 +4,13 @@
     mathematics.py   tanh, sigmoid, exp
     target.py        what the machine has; text to code
     tile.py          the register tile, and how tiles cover rows and units
-    formulas.py      the cells
-    scan.py          a cell over time            recurrent.py   … called from Python
-    heads.py         Dense and its activations   dense.py       … called from Python
+    formulas.py      the cells, and how they are undone
+    scan.py          a cell over time            recurrent.py   ... called from Python, for inference
+    backward.py      ... and back                training.py    ... both called from Python, for training
+    heads.py         Dense and its activations   dense.py       ... called from Python
     norm.py          LayerNorm                   call.py        a prepared argument block
-    packing.py       weights as tiles read them  adam.py        the optimizer's step
+    packing.py       weights as tiles read them  repacking.py   ... packed by compiled code, after every update
+    adam.py          the optimizer's step
 
 `layers/dispatch.py` is the only one that looks in here. llvmlite is imported with the first layer that could use it.
 """

@@ -28,14 +28,19 @@ from gatewright.kernels.tile import (
 
 NAME = "backward"
 SIZES = ("batch", "time", "features", "hidden", "vectors", "feature_vectors", "chunk")  # feature_vectors: 0 leaves dx out
-ARRAYS = ("x", "x_row", "dy", "dy_row", "dy_step", "dx", "kept", "dz", "db", "dW", "dU", "nothing")  # nothing: zeros
+X, DY = ("x", "x_row"), ("dy", "dy_row", "dy_step")  # strides in bytes
+SUMS = ("db", "dW", "dU", "nothing")  # nothing: zeros
 PRODUCT = Product("tile", 1, (Operand("dz", (0,)),))
 
 
 def fields(cell: Cell) -> list[str]:
     """The argument block: whole numbers of 64 bits by name, addresses and bytes."""
-    carried = [f"d{letter}" for letter in cell.state + cell.scratch]
-    return [*SIZES, *ARRAYS, *cell.state, *carried, *panels(cell)]
+    return [*SIZES, *X, *DY, "dx", *cell.state, "kept", *panels(cell), *buffers(cell)]
+
+
+def buffers(cell: Cell) -> list[str]:
+    """The names of the working memory's parts, all but dz zero or a gradient that comes in."""
+    return [*SUMS, *(f"d{letter}" for letter in cell.state + cell.scratch), "dz"]
 
 
 def panels(cell: Cell) -> list[str]:
@@ -138,7 +143,7 @@ class Backward:
             rows = e.add((slot, a["batch"]), b)
             call_tile(e, PRODUCT, shape, (there, self.row, there, self.row), [self._source(operand, rows, v)])
 
-        cover(e, self.target, 1, Grid(1, a["batch"], a["vectors"]), tile)
+        cover(e, self.target, 1, Grid(1, a["batch"], a["vectors"]), tile, e.odd(slot))
 
     def _source(self, operand: str, row: Value, v: Value) -> Source:
         """The part of dz, from a row on, that an operand added into, and the transposed weights of vector v."""

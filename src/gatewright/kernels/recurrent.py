@@ -37,7 +37,7 @@ class Packed(NamedTuple):
 
 def ahead(time: int, rows: int, weights: int, sums: int) -> int:
     """How many steps to multiply ahead at once, 0 for none; weights, sums: bytes of all the weights, of the sums of a step."""
-    if time < 2 or (rows >= FEW_ROWS and weights <= MANY_WEIGHTS):
+    if time < 2 or not rows or (rows >= FEW_ROWS and weights <= MANY_WEIGHTS):
         return 0
     return min(time, MOST_STEPS, max(CHUNK // sums // TALLEST, 1) * TALLEST)
 

@@ -3,6 +3,7 @@
 import functools
 import itertools
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,6 +34,7 @@ class Cache(NamedTuple):
     """What one forward pass keeps; Hp: H filled up to whole vectors."""
 
     x: Array  # (T, B, F) input
+    x_row: int  # bytes from row to row of x, counted over all steps
     padded: Any  # a State of (T + 1, B, Hp)
     places: list[int]  # the addresses of the states and of what else was kept, (T, B, letters, Hp)
     memory: Array  # of all but x
@@ -59,34 +61,24 @@ def compiled(cell: str, options: Any, target: Target) -> "Kernel":
 
 
 class Sizes(NamedTuple):
-    """How large the arrays of one layer and direction are; what is counted in bytes says so."""
+    """The numbers of one layer and direction, and where its panels begin, in bytes, and where the last one ends."""
 
     features: int
     hidden: int
     vectors: int  # of the units
     feature_vectors: int
     row: int  # float32 in a state's row of whole vectors
-    panels: tuple[int, ...]  # where each begins, in bytes, and where the last one ends
-    sums: tuple[int, ...]  # the same of what the way back sums up: db, dW, dU
+    panels: tuple[int, ...]
 
 
-@functools.cache
-def sizes(cell: Cell, lanes: int, features: int, hidden: int) -> Sizes:
-    """The sizes of a layer's arrays."""
-    vectors, wide, rows = -(-hidden // lanes), -(-features // lanes), {"x": features}
-    row = vectors * lanes
-    panels = []
-    for stage in cell.stages:
-        panels += [len(stage.sums), *(rows.get(operand, hidden) * len(into) for operand, into in stage.operands)]
-    for operand in "xh" + cell.scratch:
-        panels.append((wide * lanes if operand == "x" else row) * len(cell.into(operand)))
-    sums = len(cell.d), features * len(cell.gates), hidden * len(cell.gates)
-    return Sizes(features, hidden, vectors, wide, row, _places(panels, FLOAT * row), _places(sums, FLOAT * row))
+class Parts(NamedTuple):
+    """The memory of one rectangle: where its parts begin, in bytes, and where the last one ends."""
 
-
-def _places(sizes: Iterable[int], unit: int) -> tuple[int, ...]:
-    """Where parts of so many units of bytes, one behind the other, begin, and where the last one ends."""
-    return tuple(unit * place for place in itertools.accumulate(sizes, initial=0))
+    cache: tuple[int, ...]  # the states and what else is kept
+    there: tuple[int, ...]  # the scan's working memory
+    back: tuple[int, ...]  # db, dW, dU, zeros, gradients of the states and of what stages leave for each other, dz
+    ahead: int  # steps multiplied ahead
+    chunk: int  # steps whose dz is multiplied at once
 
 
 class Kernel:
@@ -97,13 +89,14 @@ class Kernel:
         self.packing = Code(repacking.text(cell, target), repacking.NAME)
         self.there = Code(scan.Scan(cell, target, training=True).text(), scan.NAME)
         self.back = Code(backward.Backward(cell, target).text(), backward.NAME)
+        self.sizes = functools.cache(partial(_sizes, cell, target))
+        self.parts = functools.lru_cache(partial(_parts, cell, target))
 
     def pack(self, weights: Any) -> Packed:
         """The weights (a cell's Weights, float32) in the order in which tiles read them."""
-        lanes, (F, H) = self.target.lanes, (len(weights.W), len(weights.U))
-        size = sizes(self.cell, lanes, F, H)
+        size = self.sizes(len(weights.W), len(weights.U))
         memory, begin = aligned(size.panels[-1] // FLOAT)
-        if H % lanes or F % lanes:
+        if (size.features | size.hidden) % self.target.lanes:
             memory.fill(0)
         nothing = np.zeros(weights.U.shape[1], np.float32)  # a bias that is absent; not every cell has the last
         given = (*weights, None)[:4]
@@ -117,66 +110,102 @@ class Kernel:
 
     def forward(self, packed: Packed, x: Array, state: Any) -> Cache:
         """All T steps of x (T, B, F) from `state`; the states after every step are in the cache."""
-        cell, size, lanes, x = self.cell, packed.size, self.target.lanes, _flat(x)
-        (T, B, _), H, row, count = x.shape, size.hidden, size.row, len(cell.state)
-        room = (T + 1) * B * row
-        memory, begin = aligned(count * room + T * B * row * len(cell.kept))
-        padded = [memory[k * room : (k + 1) * room].reshape(T + 1, B, row) for k in range(count)]
+        size, (x, x_row) = packed.size, _flat(x)
+        (T, B, _), H, row = x.shape, size.hidden, size.row
+        parts = self.parts(size, T, B)
+        memory, begin = aligned(parts.cache[-1] // FLOAT)
+        padded = [_cut(memory, parts.cache, k).reshape(T + 1, B, row) for k in range(len(state))]
         for array, given in zip(padded, state, strict=True):
             array[0, :, :H] = given
             if row > H:
                 array[0, :, H:] = 0
-        places = [begin + k * room * FLOAT for k in range(count + 1)]
-        cache = Cache(x, type(state)(*padded), places, memory, H)
+        places = [begin + place for place in parts.cache[:-1]]
         if x.size:
-            gates = [len(stage.sums) for stage in cell.stages]
-            chunk = ahead(T, B, size.panels[len(packed.there)], FLOAT * B * row * sum(gates))
-            scratch = [B * row] * len(cell.scratch)
-            parts = _places(
-                [FLOAT * n for n in (TURN, self.target.registers * lanes, *scratch, *(chunk * B * row * n for n in gates))], 1
-            )
-            work, start = aligned(parts[-1] // FLOAT)
+            work, start = aligned(parts.there[-1] // FLOAT)
             work[:TURN] = 0
-            numbers = [B, T, *size[:3], chunk, address(x), x.strides[1], x.strides[0], *places]
-            Call(self.there, numbers + [start + part for part in parts[:-1]] + packed.there, (cache, packed, work)).run()
-        return cache
+            numbers = [B, T, *size[:3], parts.ahead, address(x), x_row, B * x_row, *places]
+            numbers += [start + place for place in parts.there[:-1]]
+            Call(self.there, numbers + packed.there, (packed, x, memory, work)).run()
+        return Cache(x, x_row, type(state)(*padded), places, memory, H)
 
     def backward(self, packed: Packed, cache: Cache, dsteps: Any, dstate: Any, wants_dx: bool = True) -> Gradients:
         """Back-propagation through time; dsteps (T, B, H) and dstate (B, H) as in cells/, of h alone what every step got.
 
         wants_dx: False leaves the gradient of x out.
         """
-        cell, size, lanes, x, H = self.cell, packed.size, self.target.lanes, cache.x, cache.hidden
-        (T, B, F), row, letters, gates = x.shape, size.row, len(cell.d), len(cell.gates)
-        names, dy, (_, dW, dU, end) = cell.state + cell.scratch, _whole(dsteps.h, lanes), size.sums
-        carried = _places([end, 4 * lanes * FLOAT, *[B * row * FLOAT] * len(names)], 1)[1:]
-        sums, begin = aligned(carried[-1] // FLOAT)
-        sums.fill(0)
-        before = [sums[a // FLOAT : b // FLOAT].reshape(B, row)[:, :H] for a, b in itertools.pairwise(carried[1:])]
-        for array, given in zip(before, dstate, strict=False):
+        size, x, dy, H = packed.size, cache.x, _whole(dsteps.h, self.target.lanes), cache.hidden
+        (T, B, F), wide = x.shape, size.feature_vectors if wants_dx else 0
+        parts = self.parts(size, T, B)
+        work, begin = aligned(parts.back[-1] // FLOAT)
+        work[: parts.back[-2] // FLOAT] = 0  # all but dz
+        carried = [_cut(work, parts.back, 4 + k).reshape(B, size.row)[:, :H] for k in range(len(dstate))]
+        for array, given in zip(carried, dstate, strict=True):
             array[:] = given
-        wide = size.feature_vectors if wants_dx else 0
-        chunk = max(1, min(T, CHUNK // max(B, 1)))
-        (dx, there), (dz, work) = aligned(T * B * wide * lanes), aligned(chunk * B * letters * row)
+        dx, there = aligned(T * B * wide * self.target.lanes)
         if x.size:
-            numbers = [B, T, F, H, size.vectors, wide, chunk, address(x), x.strides[1]]
-            numbers += [address(dy), dy.strides[1], dy.strides[0], there, cache.places[-1], work]
-            numbers += [begin + place for place in (0, dW, dU, end)] + cache.places[:-1]
-            numbers += [begin + place for place in carried[1:-1]] + packed.back
-            Call(self.back, numbers, (x, cache, packed, dy, sums, dx, dz)).run()
-        biases = sums[: dW // FLOAT].reshape(letters, row)[:, :H]
-        blocks = [sums[a // FLOAT : b // FLOAT].reshape(-1, gates, row)[..., :H] for a, b in ((dW, dU), (dU, end))]
-        dweights = [
-            None if given is None else array.reshape(given.shape)
-            for given, array in zip(packed.weights, (*blocks, biases[-gates:], biases[0]), strict=False)
-        ]
-        dx = dx.reshape(T, B, wide * lanes)[..., :F]
-        return Gradients(dx if wants_dx else None, type(packed.weights)(*dweights), type(dstate)(*before[: len(cell.state)]))
+            numbers = [B, T, *size[:3], wide, parts.chunk, address(x), cache.x_row, address(dy), dy.strides[1], dy.strides[0]]
+            numbers += [there, *cache.places, *packed.back, *(begin + place for place in parts.back[:-1])]
+            Call(self.back, numbers, (packed, cache, dy, work, dx)).run()
+        dweights = self._weights(packed, *(_cut(work, parts.back, k) for k in range(3)))
+        dx = dx.reshape(T, B, wide * self.target.lanes)[..., :F]
+        return Gradients(dx if wants_dx else None, dweights, type(dstate)(*carried))
+
+    def _weights(self, packed: Packed, db: Array, dW: Array, dU: Array) -> Any:
+        """The weights' gradients in the weights' shapes, from rows of whole vectors."""
+        gates, row, H = len(self.cell.gates), packed.size.row, packed.size.hidden
+        biases = db.reshape(-1, row)[:, :H]
+        found = [*(array.reshape(-1, gates, row)[..., :H] for array in (dW, dU)), biases[-gates:], biases[0]]
+        pairs = zip(packed.weights, found, strict=False)  # not every cell has the last
+        return type(packed.weights)(*(None if given is None else array.reshape(given.shape) for given, array in pairs))
 
 
-def _flat(x: Array) -> Array:
-    """x (T, B, F) such that its rows, counted over all steps, are equally far apart, by its strides too; a copy if need be."""
-    return contiguous(np.asarray(x, np.float32)).reshape(-1, x.shape[2]).reshape(x.shape)
+def _sizes(cell: Cell, target: Target, features: int, hidden: int) -> Sizes:
+    """The sizes of a layer."""
+    lanes, rows = target.lanes, {"x": features}
+    vectors, wide = -(-hidden // lanes), -(-features // lanes)
+    panels = []
+    for stage in cell.stages:
+        panels += [len(stage.sums), *(rows.get(operand, hidden) * len(into) for operand, into in stage.operands)]
+    for operand in "xh" + cell.scratch:
+        panels.append((wide if operand == "x" else vectors) * lanes * len(cell.into(operand)))
+    return Sizes(features, hidden, vectors, wide, vectors * lanes, _places(panels, FLOAT * vectors * lanes))
+
+
+def _parts(cell: Cell, target: Target, size: Sizes, time: int, batch: int) -> Parts:
+    """The memory of a rectangle of so many steps and rows."""
+    sums = [len(stage.sums) for stage in cell.stages]
+    unit = FLOAT * size.row  # a row of a state
+    steps = ahead(time, batch, size.panels[len(scan.weights(cell))], batch * unit * sum(sums))
+    chunk = max(1, min(time, CHUNK // max(batch, 1)))
+    gates, buffer = len(cell.gates), batch * unit
+    registers, zeros = FLOAT * target.registers * target.lanes, FLOAT * 4 * target.lanes
+    weights = [unit * count for count in (len(cell.d), size.features * gates, size.hidden * gates)]
+    names = cell.state + cell.scratch
+    return Parts(
+        _places([*((time + 1) * buffer for _ in cell.state), time * buffer * len(cell.kept)]),
+        _places([FLOAT * TURN, registers, *(buffer for _ in cell.scratch), *(steps * buffer * count for count in sums)]),
+        _places([*weights, zeros, *(buffer for _ in names), chunk * buffer * len(cell.d)]),
+        steps,
+        chunk,
+    )
+
+
+def _places(sizes: Iterable[int], unit: int = 1) -> tuple[int, ...]:
+    """Where parts of such sizes, one behind the other, begin, and where the last one ends."""
+    return tuple(unit * place for place in itertools.accumulate(sizes, initial=0))
+
+
+def _cut(memory: Array, places: tuple[int, ...], k: int) -> Array:
+    """The k-th part of a memory."""
+    return memory[places[k] // FLOAT : places[k + 1] // FLOAT]
+
+
+def _flat(x: Array) -> tuple[Array, int]:
+    """x (T, B, F) such that its rows, counted over all steps, are equally far apart, and how far; a copy where they are not."""
+    x = contiguous(np.asarray(x, np.float32))
+    if len(x) > 1 and x.shape[1] > 1 and x.strides[0] != x.shape[1] * x.strides[1]:
+        x = np.ascontiguousarray(x)
+    return x, x.strides[1 if x.shape[1] > 1 else 0]  # the stride of an axis of one row says nothing
 
 
 def _whole(dy: Array, lanes: int) -> Array:

@@ -8,13 +8,13 @@ import numpy as np
 
 from gatewright.arrays import Array, blocks
 from gatewright.errors import OptionError
-from gatewright.layers import base, dispatch, pipeline, scan
+from gatewright.layers import base, dispatch, pipeline, repeat, scan
 from gatewright.layers.base import Result, Rng, Step
 from gatewright.layers.dispatch import Ask, Choice
 from gatewright.layers.stack import Stack
 from gatewright.parameters import Scope
 from gatewright.state import tree_map
-from gatewright.steps import Packing, Plan, Steps, in_order, live_or_none, packing
+from gatewright.steps import Packing, Plan, Steps, in_order, packing
 
 
 class Cache(NamedTuple):
@@ -88,7 +88,7 @@ class Recurrent(Stack):
                 scans.append(kept)
             line = np.concatenate([seq.h for seq in sequences[-ways:]], axis=-1) if ways > 1 else sequences[-1].h
         final = cell.State(*map(_stacked, zip(*finals, strict=True)))
-        latest = _latest(self.steps_out(x, steps), *x.shape[:2]) if self.masked_output == "repeat" else None
+        latest = repeat.latest(self.steps_out(x, steps), *x.shape[:2]) if self.masked_output == "repeat" else None
         cache = Cache(packed, out, x.shape[1], tuple(scans), tuple(dropped), latest, state is None)
         return self._output(cache, sequences, finals, line), final, cache
 
@@ -150,7 +150,7 @@ class Recurrent(Stack):
         if not self.return_sequences:
             return np.concatenate([final.h for final in finals[-len(self.directions) :]], axis=-1)
         y = np.array(cache.out.unpack(top, cache.time), order="C")  # the caller's own
-        return y if cache.latest is None else _repeat(y, cache.latest)
+        return y if cache.latest is None else repeat.forward(y, cache.latest)
 
     def backward(self, params: Scope, grads: Scope, cache: Cache, dy: Any, dstate: Any = None) -> tuple[Array, Any]:
         """dx (B, T, F) and the gradient of the initial state, from dy of the output's shape."""
@@ -174,7 +174,7 @@ class Recurrent(Stack):
                 dseq, dfinal = dsequences[index], dfinals[index]
                 if dline is not None:  # the layer above read this one's output
                     above = blocks(dline, ways)[d]
-                    dseq = dseq._replace(h=dseq.h + above if self.return_state_sequence else above)
+                    dseq = self._unused(above) if dseq is None else dseq._replace(h=dseq.h + above)
                 dseq = cell.State(*(a if a is None or not d else packed.flip(a) for a in dseq))
                 kept = self.ways[d]._kept(params, cache.scans[index], packed)
                 pair = self.ways[d]._pair(kept.kernel, params, wants_dx or k > 0)
@@ -192,8 +192,7 @@ class Recurrent(Stack):
         cell, packed, n, width = self.cell, cache.packing, len(self.prefixes), self.sizes.h
         depth, columns = cache.scans[0].shape[:2]
         ways, dtype = len(self.directions), (dy[0] if self.return_state_sequence else dy).dtype
-        nothing = np.broadcast_to(np.zeros(width, dtype), (depth, columns, width))
-        dsequences = [cell.State(nothing, *(None for _ in cell.State._fields[1:])) for _ in range(n)]
+        dsequences: list[Any] = [None] * n  # those of the layers below are still to come
         batch = dy[0].shape[0] if self.return_state_sequence else dy.shape[0]
         if dstate is None:
             dstate = cell.State(*(np.zeros((n, batch, size), dtype) for size in self.sizes))
@@ -202,14 +201,17 @@ class Recurrent(Stack):
             parts = [np.split(cache.out.pack(array), n, axis=-1) for array in dy]
             dsequences = [cell.State(*arrays) for arrays in zip(*parts, strict=True)]
         elif not self.return_sequences:
-            for d, part in enumerate(blocks(dy, ways)):
-                index = n - ways + d
+            for index, part in enumerate(blocks(dy, ways), n - ways):
                 dfinals[index] = dfinals[index]._replace(h=dfinals[index].h + part)
+                dsequences[index] = self._unused(np.broadcast_to(np.zeros(width, dtype), (depth, columns, width)))
         else:
-            dy = dy if cache.latest is None else _d_repeat(dy, cache.latest)
-            for d, part in enumerate(blocks(cache.out.pack(dy), ways)):
-                dsequences[n - ways + d] = dsequences[n - ways + d]._replace(h=part)
+            dy = dy if cache.latest is None else repeat.backward(dy, cache.latest)
+            dsequences[n - ways :] = map(self._unused, blocks(cache.out.pack(dy), ways))
         return dsequences, [cell.State(*map(packed.d_leave, final)) for final in dfinals]
+
+    def _unused(self, dh: Array) -> Any:
+        """A State of gradients in which h alone was used."""
+        return self.cell.State(dh, *(None for _ in self.cell.State._fields[1:]))
 
     def _initial(self, params: Scope, index: int, state: Any, batch: int, packed: Packing) -> Any:
         """The state (S, H) with which a layer and direction begins: given, learned or zero."""
@@ -240,27 +242,3 @@ class Recurrent(Stack):
 def _stacked(arrays: tuple[Array, ...]) -> Array:
     """A copy of n arrays (B, H) as one of (n, B, H)."""
     return np.stack(arrays) if len(arrays) > 1 else arrays[0][None].copy()
-
-
-def _latest(steps: Steps | None, batch: int, time: int) -> Array | None:
-    """(B, T) int: at every step the last live one of its segment so far, -1 before the first; None where all steps live."""
-    live = live_or_none(steps, batch, time)
-    if steps is None or live is None:
-        return None
-    now = np.arange(time)
-    latest = np.maximum.accumulate(np.where(live, now, -1), axis=1)
-    begin = 0 if steps.starts is None else np.maximum.accumulate(np.where(steps.starts, now, 0), axis=1)
-    return np.where(latest >= begin, latest, -1)
-
-
-def _repeat(y: Array, latest: Array) -> Array:
-    """Keras' rule: a dead step repeats the output of the last live one, zero before the first."""
-    return base.zero_dead(np.take_along_axis(y, np.maximum(latest, 0)[..., None], axis=1), latest >= 0)
-
-
-def _d_repeat(dy: Array, latest: Array) -> Array:
-    """Undoes `_repeat`: what the repeated outputs got goes to the live step that they repeat."""
-    total = np.zeros_like(dy)
-    rows, times = np.nonzero(latest >= 0)
-    np.add.at(total, (rows, latest[rows, times]), dy[rows, times])
-    return total

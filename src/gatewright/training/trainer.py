@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from gatewright.arrays import Array
+from gatewright.arrays import Array, keep_memory
 from gatewright.checks import is_number
 from gatewright.errors import NotFiniteError, OptionError
 from gatewright.layers import Layer
@@ -59,6 +59,7 @@ def fit(layer: Layer, params: Parameters, data: Data, options: FitOptions) -> Hi
     infinity turns up, with the parameters as they were before that update. On KeyboardInterrupt the parameters become the
     best so far (least val_loss, or loss), a line says so, and the exception goes on.
     """
+    keep_memory()
     training = _Training(layer, params, data, options)
     training.begin()
     with Progress(options.verbose, options.epochs, len(data.x)) as progress:
