@@ -307,8 +307,15 @@ def test_not_compiled_and_why(variant):
     assert (path, reason) == ("numpy", "peepholes, coupled, projection or cell_activation: the plain LSTM is compiled")
     with pytest.raises(OptionError, match="kernel='compiled' is not possible: peepholes"):
         gw.Model(layer, kernel="compiled")
-    with pytest.raises(OptionError, match=f"has no counterpart in PyTorch, which knows {variant[0]}="):
-        gw.Model(layer).to_pytorch()
+    if variant != ("projection",):
+        with pytest.raises(OptionError, match=f"has no counterpart in PyTorch, which knows {variant[0]}="):
+            gw.Model(layer).to_pytorch()
+
+
+def test_projections_that_pytorch_has():
+    assert gw.Model(gw.LSTM(2, 4, projection=3)).to_pytorch()["weight_hr_l0"].shape == (3, 4)
+    with pytest.raises(OptionError, match="a projection is smaller than hidden_size"):
+        gw.Model(gw.LSTM(2, 4, projection=4)).to_pytorch()
 
 
 def test_a_cell_activation_that_says_nothing_new_is_left_out():
