@@ -109,12 +109,10 @@ class Kernel:
 
     def pack(self, source: Source) -> Packed:
         """The weights as they are now, in the order in which tiles read them."""
-        size, there, lanes = source.size, len(scan.weights(self.cell)), self.target.lanes
+        size, there = source.size, len(scan.weights(self.cell))
         memory, begin = aligned(size.panels[-1] // FLOAT)
-        if size.hidden % lanes:
-            memory.fill(0)
-        elif size.features % lanes:  # the first that is transposed has a panel for so many features
-            _cut(memory, size.panels, there).fill(0)
+        if size.row > size.hidden:
+            memory.fill(0)  # what stays so beyond the units
         places = [begin + place for place in size.panels[:-1]]
         Call(self.packing, [*size[:4], *source.places, *places], (source, memory)).run()
         return Packed(source.weights, size, places[:there], places[there:], memory)
