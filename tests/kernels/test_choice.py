@@ -174,9 +174,11 @@ def test_llvmlite_is_loaded_with_the_first_model_only():
 
 def test_nothing_is_fused_or_reordered_behind_our_back():
     """No fast-math flag, and no operation that lets a compiler choose the rounding."""
-    from gatewright.kernels import formulas, heads, norm, scan
+    from gatewright.kernels import backward, formulas, heads, norm, scan
 
-    texts = [scan.Scan(cell, t).text() for cell in (formulas.lstm(), formulas.gru_before()) for t in target.TARGETS.values()]
+    every = [(cell, t) for cell in (formulas.lstm(), formulas.gru_before()) for t in target.TARGETS.values()]
+    texts = [scan.Scan(cell, t, training).text() for cell, t in every for training in (False, True)]
+    texts += [backward.Backward(cell, t).text() for cell, t in every]
     texts += [heads.text("softmax", target.TARGETS[8]), norm.text(target.TARGETS[8])]
     for text in texts:
         words = set(text.replace("(", " ").replace(",", " ").split())

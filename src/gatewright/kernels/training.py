@@ -95,7 +95,7 @@ class Kernel:
     """A cell's compiled scan, there and back."""
 
     def __init__(self, cell: Cell, target: Target) -> None:
-        self.cell, self.target = cell, target
+        self.cell, self.target, self.count = cell, target, len(scan.weights(cell))
         self.packing = code.compiled(f"{cell.name}_packing", target)
         self.there = code.compiled(f"{cell.name}_training", target)
         self.back = code.compiled(f"{cell.name}_backward", target)
@@ -110,12 +110,10 @@ class Kernel:
 
     def pack(self, source: Source) -> Packed:
         """The weights as they are now, in the order in which tiles read them."""
-        size, there, lanes = source.size, len(scan.weights(self.cell)), self.target.lanes
+        size, there = source.size, self.count
         memory, begin = aligned(size.panels[-1] // FLOAT)
-        if size.hidden % lanes:
-            memory.fill(0)
-        elif size.features % lanes:  # the first that is transposed has a panel for so many features
-            _cut(memory, size.panels, there).fill(0)
+        if size.row > size.hidden:
+            memory.fill(0)  # what stays so beyond the units
         places = [begin + place for place in size.panels[:-1]]
         Call(self.packing, [*size[:4], *source.places, *places], (source, memory)).run()
         return Packed(source.weights, size, places[:there], places[there:], memory)
@@ -179,9 +177,10 @@ class Kernel:
 
     def _weights(self, packed: Packed, db: Array, dW: Array, dU: Array) -> Any:
         """The weights' gradients in the weights' shapes, from rows of whole vectors."""
-        gates, row, H = len(self.cell.gates), packed.size.row, packed.size.hidden
-        biases = db.reshape(-1, row)[:, :H]
-        found = [*(array.reshape(-1, gates, row)[..., :H] for array in (dW, dU)), biases[-gates:], biases[0]]
+        row, H = packed.size.row, packed.size.hidden
+        found = [dW, dU, db[-len(self.cell.gates) * row :], db[:row]]
+        if row > H:
+            found = [array.reshape(-1, row)[:, :H] for array in found]
         pairs = zip(packed.weights, found, strict=False)  # not every cell has the last
         return type(packed.weights)(*(None if given is None else array.reshape(given.shape) for given, array in pairs))
 

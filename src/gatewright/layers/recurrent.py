@@ -212,7 +212,7 @@ class Recurrent(Stack):
 
     def _unused(self, dh: Array) -> Any:
         """A State of gradients in which h alone was used."""
-        return self.cell.State(dh, *(None for _ in self.cell.State._fields[1:]))
+        return self.cell.State(dh, *[None] * (len(self.cell.State._fields) - 1))
 
     def _initial(self, params: Scope, index: int, state: Any, batch: int, packed: Packing) -> Any:
         """The state (S, H) with which a layer and direction begins: given, learned or zero."""
