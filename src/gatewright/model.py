@@ -387,20 +387,3 @@ class Model:
             batch.steps,
             None if weight is None else numbers(padded(weight, batch.lengths, "sample_weight"), "sample_weight"),
         )
-
-
-def load(path: Any, *, kernel: str = "auto", threads: int | None = None) -> Model:
-    """The Model in a file that `model.save` wrote; `kernel` and `threads` as in gw.Model.
-
-    Raises MissingFileError, or FormatError for a file that is truncated, foreign or of a newer version.
-    """
-    tensors, description = files.load(path)
-    return build(tensors, description, path, kernel=kernel, threads=threads)
-
-
-def build(
-    tensors: dict[str, Array], description: dict[str, Any], path: Any, *, kernel: str = "auto", threads: int | None = None
-) -> Model:
-    """The Model that `describe` described, with these tensors."""
-    layer, parameters = files.read_model(description, tensors, path)
-    return Model(layer, dtype=parameters.dtype, parameters=parameters, kernel=kernel, threads=threads)
