@@ -122,3 +122,15 @@ def test_new_weights_are_seen():
         with model.parameters.edit() as flat:
             flat *= 1.5
     assert not any(np.array_equal(a, b) for a, b in pairwise(seen))
+
+
+def test_words_go_the_prepared_way_too(monkeypatch):
+    """An Embedding's vectors are copied; with mask_zero the general way is gone, for there may be dead steps."""
+    words = RNG.integers(0, 9, (3, 6))
+    for mask_zero in (False, True):
+        model = model_of(gw.Sequential(gw.Embedding(9, 3, mask_zero=mask_zero), gw.LSTM(3, 5), gw.Dense(5, 2)))
+        wanted = general(model, words)[0]
+        with monkeypatch.context() as patched:
+            if not mask_zero:
+                patched.setattr(gw.LSTM, "forward", None)
+            assert np.array_equal(model.run(words, model.state_like(*np.zeros((2, 1, 3, 5))))[0], wanted)

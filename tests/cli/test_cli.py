@@ -164,7 +164,7 @@ def test_check_proves_gradients(capsys, cell):
 def test_check_fails_on_a_wrong_gradient(capsys, monkeypatch):
     from gatewright.cells import gru
 
-    monkeypatch.setattr(gru, "backward", lambda *given, right=gru.backward: wrong(right(*given)))
+    monkeypatch.setattr(gru, "backward", lambda *given, right=gru.backward, **named: wrong(right(*given, **named)))
     code, out, _ = run(capsys, "check", "gru")
     assert code == 1
     assert "1 of 6 gradients are WRONG; the worst is input x" in out

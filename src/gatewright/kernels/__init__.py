@@ -19,6 +19,7 @@
 the first layer that could use it.
 """
 
+import functools
 from typing import Any
 
 TRAINED = ("rnn", "lstm", "gru", "dense", "adam")  # in training the others run on NumPy
@@ -53,9 +54,7 @@ def origin() -> str:
 
 def load(kind: str, *details: Any, training: bool = False) -> Any:
     """The kernel of what has no problem, compiled at its first use or ahead of time."""
-    from gatewright.kernels import adam, dense, norm, recurrent, target
-    from gatewright.kernels import training as both
-
+    adam, dense, norm, recurrent, target, both = _modules()
     if kind == "adam":
         return adam.compiled(target.host())
     if kind == "norm":
@@ -63,3 +62,10 @@ def load(kind: str, *details: Any, training: bool = False) -> Any:
     if kind.endswith("dense"):
         return dense.compiled(*details, target.host())
     return (both if training else recurrent).compiled(kind, *details, target.host())
+
+
+@functools.cache
+def _modules() -> tuple[Any, ...]:
+    from gatewright.kernels import adam, dense, norm, recurrent, target, training
+
+    return adam, dense, norm, recurrent, target, training

@@ -20,6 +20,15 @@ from gatewright.kernels.target import Target
 CHUNK = 256  # rows of dz that are multiplied by x and h at once: they should still be in the second-level cache
 
 
+class Source(NamedTuple):
+    """The weights of one layer and direction, as they came, and where they are."""
+
+    weights: Any
+    size: "Sizes"
+    places: list[int]  # the addresses of W, U, b and bn
+    nothing: Array  # a bias that is absent
+
+
 class Packed(NamedTuple):
     """The weights of one layer and direction, packed for both ways."""
 
@@ -92,19 +101,23 @@ class Kernel:
         self.sizes = functools.cache(partial(_sizes, cell, target))
         self.parts = functools.lru_cache(partial(_parts, cell, target))
 
-    def pack(self, weights: Any) -> Packed:
-        """The weights (a cell's Weights, float32) in the order in which tiles read them."""
-        size = self.sizes(len(weights.W), len(weights.U))
+    def source(self, weights: Any) -> Source:
+        """Where to pack from: a cell's Weights, float32, which stay where they are whatever is written into them."""
+        nothing = np.zeros(weights.U.shape[1], np.float32)
+        given = [nothing if array is None else array for array in (*weights, None)[:4]]  # not every cell has the last
+        return Source(weights, self.sizes(len(weights.W), len(weights.U)), [address(array) for array in given], nothing)
+
+    def pack(self, source: Source) -> Packed:
+        """The weights as they are now, in the order in which tiles read them."""
+        size, there, lanes = source.size, len(scan.weights(self.cell)), self.target.lanes
         memory, begin = aligned(size.panels[-1] // FLOAT)
-        if (size.features | size.hidden) % self.target.lanes:
+        if size.hidden % lanes:
             memory.fill(0)
-        nothing = np.zeros(weights.U.shape[1], np.float32)  # a bias that is absent; not every cell has the last
-        given = (*weights, None)[:4]
+        elif size.features % lanes:  # the first that is transposed has a panel for so many features
+            _cut(memory, size.panels, there).fill(0)
         places = [begin + place for place in size.panels[:-1]]
-        numbers = [*size[:4], *(address(nothing if array is None else array) for array in given), *places]
-        Call(self.packing, numbers, (weights, nothing, memory)).run()
-        there = len(scan.weights(self.cell))
-        return Packed(weights, size, places[:there], places[there:], memory)
+        Call(self.packing, [*size[:4], *source.places, *places], (source, memory)).run()
+        return Packed(source.weights, size, places[:there], places[there:], memory)
 
     # --- the pair
 
@@ -141,14 +154,14 @@ class Kernel:
         carried = [_cut(work, parts.back, 4 + k).reshape(B, size.row)[:, :H] for k in range(len(dstate))]
         for array, given in zip(carried, dstate, strict=True):
             array[:] = given
-        dx, there = aligned(T * B * wide * self.target.lanes)
+        dx, there = aligned(T * B * wide * self.target.lanes) if wants_dx else (None, 0)
         if x.size:
             numbers = [B, T, *size[:3], wide, parts.chunk, address(x), cache.x_row, address(dy), dy.strides[1], dy.strides[0]]
             numbers += [there, *cache.places, *packed.back, *(begin + place for place in parts.back[:-1])]
             Call(self.back, numbers, (packed, cache, dy, work, dx)).run()
         dweights = self._weights(packed, *(_cut(work, parts.back, k) for k in range(3)))
-        dx = dx.reshape(T, B, wide * self.target.lanes)[..., :F]
-        return Gradients(dx if wants_dx else None, dweights, type(dstate)(*carried))
+        dx = None if dx is None else dx.reshape(T, B, wide * self.target.lanes)[..., :F]
+        return Gradients(dx, dweights, type(dstate)(*carried))
 
     def _weights(self, packed: Packed, db: Array, dW: Array, dU: Array) -> Any:
         """The weights' gradients in the weights' shapes, from rows of whole vectors."""

@@ -4,10 +4,11 @@ from gatewright.layers.base import Layer
 from gatewright.layers.bidirectional import Bidirectional
 from gatewright.layers.containers import Residual, Sequential, Shared, leaves
 from gatewright.layers.final import final_activation, fold_final
+from gatewright.layers.first import Embedding, Masking
 from gatewright.layers.gated import GRU, LSTM, RNN
 from gatewright.layers.parallel import Parallel
 from gatewright.layers.recurrent import Recurrent
-from gatewright.layers.simple import Dense, Dropout, Embedding, LayerNorm, Masking
+from gatewright.layers.simple import Dense, Dropout, LayerNorm
 from gatewright.layers.store import from_json, to_json
 
 __all__ = [

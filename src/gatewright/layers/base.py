@@ -205,3 +205,12 @@ def dropout_mask(x: Array, rate: float, rng: Rng) -> Array:
 def zero_dead(x: Array, live: Array | None) -> Array:
     """x with zeros at its dead steps, whatever stood there; x itself where all steps live (live: (B, T) or None)."""
     return x if live is None else np.where(live.reshape(live.shape + (1,) * (x.ndim - 2)), x, x.dtype.type(0))
+
+
+def spread(flat: Array, live: Array | None, shape: Shape) -> Array:
+    """The rows (N, O) back in their places, (…, O), zero at dead steps."""
+    if live is None:
+        return flat.reshape(shape)
+    whole = np.zeros(shape, flat.dtype)
+    whole[live] = flat.reshape(-1, *shape[2:])
+    return whole

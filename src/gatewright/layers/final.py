@@ -4,9 +4,10 @@ from gatewright.activations import Activation
 from gatewright.layers.base import Layer
 from gatewright.layers.bidirectional import Bidirectional
 from gatewright.layers.containers import Sequential, Shared
+from gatewright.layers.first import Masking
 from gatewright.layers.gated import RNN
 from gatewright.layers.parallel import Parallel
-from gatewright.layers.simple import Dense, Dropout, Masking
+from gatewright.layers.simple import Dense, Dropout
 
 PROBABILITIES = ("softmax", "sigmoid")
 

@@ -254,7 +254,8 @@ class Recurrent(Layer):
         if kernel is None:
             given = {"weights": self._weights(scope), "options": self.options}
             return scan.Pair(partial(self.cell.forward, **given), partial(self.cell.backward, **given))
-        weights = self._packed(kernel, scope)
+        source = scope.fixed(kernel, lambda: kernel.source(self._weights(scope)))
+        weights = scope.derived(kernel, lambda: kernel.pack(source))
         return scan.Pair(partial(kernel.forward, weights), partial(kernel.backward, weights, wants_dx=wants_dx))
 
     def _kept(self, scope: Scope, kept: scan.Scan | scan.Replay, packed: Packing) -> scan.Scan:
@@ -363,7 +364,9 @@ class Recurrent(Layer):
         arrays = []
         for k, name in enumerate(self.cell.State._fields):
             fresh = scope[f"{name}0"] if self.learn_initial_state else np.zeros(self.hidden_size, scope["U"].dtype)
-            given = state[k][index] if state is not None else np.zeros((batch, self.hidden_size), fresh.dtype) + fresh
+            given = np.zeros((batch, self.hidden_size), fresh.dtype) if state is None else state[k][index]
+            if state is None and self.learn_initial_state:
+                given += fresh
             arrays.append(packed.enter(given, fresh))
         return self.cell.State(*arrays)
 

@@ -1,4 +1,4 @@
-"""Layers without memory: Dense, Embedding, LayerNorm, Dropout, Masking."""
+"""Layers without memory: Dense, LayerNorm, Dropout."""
 
 import math
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ import numpy as np
 from gatewright import activations, checks, initializers
 from gatewright.activations import Activation, ActivationLike
 from gatewright.arrays import Array, rows
-from gatewright.errors import OptionError, ShapeError, one_of
+from gatewright.errors import ShapeError, one_of
 from gatewright.layers import dispatch
-from gatewright.layers.base import Layer, Result, Rng, Shape, Step, dropout_mask, live_steps, zero_dead
+from gatewright.layers.base import Layer, Result, Rng, Shape, Step, dropout_mask, live_steps, spread, zero_dead
 from gatewright.layers.dispatch import Ask, Choice
 from gatewright.parameters import Parameters, Scope
-from gatewright.steps import Steps, with_mask
+from gatewright.steps import Steps
 
 NARROW = 16  # outputs; with fewer, compiled code computes much that nobody wants, and NumPy trains faster
 
@@ -97,7 +97,7 @@ class Dense(Layer):
         else:
             code = run.load()
             z = y = _infer(code, self, params, flat, self.output_size)
-        return _spread(y, live, (*x.shape[:-1], self.output_size)), None, DenseCache(flat, z, y, live, x.shape, code)
+        return spread(y, live, (*x.shape[:-1], self.output_size)), None, DenseCache(flat, z, y, live, x.shape, code)
 
     def prepare(self, params: Scope, x: Array, state: Any, kernel: str) -> Step | None:
         return _step(self.choice(np.result_type(params["W"], x), kernel), self, params, x, self.output_size)
@@ -123,7 +123,7 @@ class Dense(Layer):
             dx = np.dot(dz, params["W"].T)  # for one output, matmul takes 8 times as long as dot
         else:
             dx = code.through(params.derived((code, "back"), lambda: code.pack(params["W"].T, None)), dz, self.input_size)
-        return _spread(dx, live, shape), None
+        return spread(dx, live, shape), None
 
     def shape_out(self, shape: Shape) -> Shape:
         if len(shape) < 2 or shape[-1] != self.input_size:
@@ -151,90 +151,6 @@ def _step(run: Choice, layer: "Dense | LayerNorm", params: Scope, x: Array, size
     kernel = run.load()
     runs, y = kernel.step(layer.packed(kernel, params), rows(x), size)
     return Step(runs, y.reshape(*x.shape[:-1], size))
-
-
-def _spread(flat: Array, live: Array | None, shape: Shape) -> Array:
-    """The rows (N, O) back in their places, (…, O), zero at dead steps."""
-    if live is None:
-        return flat.reshape(shape)
-    whole = np.zeros(shape, flat.dtype)
-    whole[live] = flat.reshape(-1, *shape[2:])
-    return whole
-
-
-@dataclass(frozen=True, init=False, repr=False)
-class Embedding(Layer):
-    """A vector for every index: (…) whole numbers in 0 … count - 1 -> (…, size).
-
-    E is (count, size). mask_zero: index 0 is padding; its steps are dead, for the layers behind this one too.
-    embeddings_initializer: by name. trainable: False freezes E. Raises OptionError for impossible options.
-    """
-
-    count: int
-    size: int
-    mask_zero: bool
-    embeddings_initializer: str
-    trainable: bool
-
-    def __init__(
-        self,
-        count: int,
-        size: int,
-        *,
-        mask_zero: bool = False,
-        embeddings_initializer: str = "random_uniform",
-        trainable: bool = True,
-    ) -> None:
-        self._store(locals())
-        checks.whole_number("count", count)
-        checks.whole_number("size", size)
-        checks.true_or_false("mask_zero", mask_zero)
-        checks.true_or_false("trainable", trainable)
-        initializers.initializer("embeddings_initializer", embeddings_initializer)
-
-    def shapes(self) -> dict[str, Shape]:
-        return {"E": (self.count, self.size)}
-
-    def init(self, rng: np.random.Generator) -> Parameters:
-        """E (count, size)."""
-        draw = initializers.initializer("embeddings_initializer", self.embeddings_initializer)
-        arrays = {"E": draw(rng, (self.count, self.size))}
-        return Parameters.of(arrays, () if self.trainable else arrays, float)
-
-    def forward(
-        self, params: Scope, x: Array, state: Any = None, *,
-        steps: Steps | None = None, training: bool = False, rng: Rng = None, kernel: str = "auto",
-    ) -> Result:  # fmt: skip
-        """The rows of E that x names, (…, size)."""
-        live = live_steps(x, self.steps_out(x, steps))
-        flat = x.ravel() if live is None else x[live]
-        return _spread(params["E"][flat], live, (*x.shape, self.size)), None, (flat, live, x.shape)
-
-    def backward(self, params: Scope, grads: Scope, cache: Any, dy: Array, dstate: Any = None) -> tuple[Array, Any]:
-        """Adds dy (…, size) to the rows of E that x named. An index has no gradient: dx (…) is zero."""
-        flat, live, shape = cache
-        dE = np.zeros(params["E"].shape, dy.dtype)
-        np.add.at(dE, flat, rows(dy) if live is None else dy[live])
-        grads.add("E", dE)
-        return np.zeros(shape, dy.dtype), None
-
-    choice = dispatch.copies
-
-    def shape_out(self, shape: Shape) -> Shape:
-        if len(shape) != 2:
-            raise ShapeError(f"got x of shape {shape}, wanted (batch, time), a whole number a step")
-        return (*shape, self.size)
-
-    def steps_in(self, x: Array, steps: Steps | None) -> Steps | None:
-        return self.steps_out(x, steps)
-
-    def steps_out(self, x: Array, steps: Steps | None) -> Steps | None:
-        """With mask_zero the steps of index 0 are dead."""
-        return with_mask(steps, x != 0) if self.mask_zero else steps
-
-    @property
-    def takes_indices(self) -> bool:
-        return True
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -273,9 +189,9 @@ class LayerNorm(Layer):
         run = self.choice(np.result_type(params["gain"], x), kernel, training)
         if run.load is not None:
             y = _infer(run.load(), self, params, flat, self.size)
-            return _spread(y, live, x.shape), None, (flat, None, live, x.shape)
+            return spread(y, live, x.shape), None, (flat, None, live, x.shape)
         normal, scale = self._normal(flat)
-        return _spread(normal * params["gain"] + params["shift"], live, x.shape), None, (normal, scale, live, x.shape)
+        return spread(normal * params["gain"] + params["shift"], live, x.shape), None, (normal, scale, live, x.shape)
 
     def _normal(self, x: Array) -> tuple[Array, Array]:
         """x (N, size) with mean 0 and variance 1 in every row, and what each row was multiplied by, (N, 1)."""
@@ -304,7 +220,7 @@ class LayerNorm(Layer):
         dnormal = dflat * params["gain"]  # y = normal gain + shift
         # normal = (x - mean) scale: what changes mean or variance alone has no effect
         mean, along = dnormal.mean(axis=-1, keepdims=True), (dnormal * normal).mean(axis=-1, keepdims=True)
-        return _spread((dnormal - mean - normal * along) * scale, live, shape), None
+        return spread((dnormal - mean - normal * along) * scale, live, shape), None
 
     def shape_out(self, shape: Shape) -> Shape:
         if len(shape) < 2 or shape[-1] != self.size:
@@ -355,46 +271,3 @@ class Dropout(Layer):
 
     def shape_out(self, shape: Shape) -> Shape:
         return shape
-
-
-@dataclass(frozen=True, init=False, repr=False)
-class Masking(Layer):
-    """Steps whose features are all equal to `value` are dead (Keras' rule; NaN is a value too): (B, T, F) -> (B, T, F)."""
-
-    value: float
-
-    def __init__(self, value: float = 0.0) -> None:
-        self._store(locals())
-        if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-            raise OptionError(f"value: got {value!r}, wanted a number")
-
-    def init(self, rng: np.random.Generator) -> Parameters:
-        """No parameters."""
-        return Parameters({})
-
-    def forward(
-        self, params: Scope, x: Array, state: Any = None, *,
-        steps: Steps | None = None, training: bool = False, rng: Rng = None, kernel: str = "auto",
-    ) -> Result:  # fmt: skip
-        """x (B, T, F) with zeros at dead steps."""
-        live = live_steps(x, self.steps_out(x, steps))
-        return zero_dead(x, live), None, live
-
-    def backward(self, params: Scope, grads: Scope, cache: Any, dy: Array, dstate: Any = None) -> tuple[Array, Any]:
-        """dx of the shape of dy, zero at dead steps."""
-        return zero_dead(dy, cache), None
-
-    choice = dispatch.copies
-
-    def shape_out(self, shape: Shape) -> Shape:
-        if len(shape) != 3:
-            raise ShapeError(f"got x of shape {shape}, wanted (batch, time, features)")
-        return shape
-
-    def steps_in(self, x: Array, steps: Steps | None) -> Steps | None:
-        return self.steps_out(x, steps)
-
-    def steps_out(self, x: Array, steps: Steps | None) -> Steps | None:
-        """A step is live if one of its features differs from `value`."""
-        differs: Array = np.logical_not(np.isnan(x)) if math.isnan(self.value) else np.not_equal(x, x.dtype.type(self.value))
-        return with_mask(steps, np.asarray(differs.any(axis=-1)))

@@ -8,9 +8,10 @@ from gatewright.errors import FormatError, OptionError, ShapeError
 from gatewright.layers.base import Layer
 from gatewright.layers.bidirectional import Bidirectional
 from gatewright.layers.containers import Residual, Sequential, Shared
+from gatewright.layers.first import Embedding, Masking
 from gatewright.layers.gated import GRU, LSTM, RNN
 from gatewright.layers.parallel import Parallel
-from gatewright.layers.simple import Dense, Dropout, Embedding, LayerNorm, Masking
+from gatewright.layers.simple import Dense, Dropout, LayerNorm
 
 _KINDS = (
     *(RNN, LSTM, GRU, Bidirectional),
