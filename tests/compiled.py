@@ -3,8 +3,8 @@
 Every pass, there and back, that can be compiled is, those in float64 too: the numbers are cast to float32 before the kernel and
 back after it, and np.testing.assert_allclose allows what float32 needs. So everything that the reference is tested for
 (recorded PyTorch and Keras, the oracle, lengths, masks, starts, streams, chunks, containers) is asked of the kernels. Gradients
-are those of training's kernels, compared with recorded ones and the reference's; that these are right, a complex step tells, which
-no kernel takes: the ordinary run does it. Not rerun: what needs float64 (EXACT), and cells/, the reference's own functions.
+are those of training's kernels, compared with recorded ones and the reference's; that these are right, the ordinary run proves
+by complex steps, which no kernel takes. Not rerun: what needs float64 (EXACT), and cells/, the reference's own functions.
 
 Every test has to have run a kernel, or to have met one of REASONS why there is none; which, stands in `ran`.
 """
