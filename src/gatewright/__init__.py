@@ -21,7 +21,7 @@ from gatewright.errors import (
     OptionError,
     ShapeError,
 )
-from gatewright.importers import from_pytorch
+from gatewright.importers import from_pytorch, load
 from gatewright.layers import (
     GRU,
     LSTM,
@@ -38,7 +38,7 @@ from gatewright.layers import (
     Sequential,
     Shared,
 )
-from gatewright.model import Model, load
+from gatewright.model import Model
 from gatewright.parameters import Parameters
 from gatewright.steps import Steps
 from gatewright.streaming import Stream

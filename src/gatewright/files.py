@@ -17,7 +17,7 @@ from gatewright.parameters import Parameters
 
 FORMAT = 1
 KEY = "gatewright"
-SIZES = ("input_size", "hidden_size", "output_size", "num_layers", "count", "size")
+SIZES = ("input_size", "hidden_size", "output_size", "projection", "num_layers", "count", "size")
 
 
 def write_bytes(path: Any, content: bytes, sync: bool = False) -> None:

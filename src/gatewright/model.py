@@ -56,9 +56,12 @@ class Model:
         # Names in files begin with an index, so that a layer alone is kept as a Sequential of one.
         self._network = layer if isinstance(layer, Sequential) else Sequential(layer)
         self._dtype, self._kernel, self._threads = float_dtype(dtype), kernel, Threads(threads)
-        for part in layers.leaves(layer):
-            if not part.children:
-                part.choice(self._dtype, kernel)
+        parts = [part for part in layers.leaves(layer) if not part.children]
+        for part in parts:
+            part.choice(self._dtype, kernel)
+        self._trains_compiled = any(
+            part.choice(self._dtype, kernel, True).load for part in parts if isinstance(part, Recurrent)
+        )
         self._rng = np.random.default_rng(seed)
         if parameters is not None and not isinstance(parameters, Parameters):
             raise OptionError(f"parameters: got {type(parameters).__name__}, wanted gw.Parameters")
@@ -205,7 +208,7 @@ class Model:
             class_weight=class_weight, tbptt=tbptt, stateful=stateful, shuffle=shuffle, checkpoint=checkpoint, resume=resume,
             verbose=verbose, rng=self._rng, kernel=self._kernel,
         )  # fmt: skip
-        with self._threads.limit():
+        with self._threads.limit(self._trains_compiled):
             return trainer.fit(self._network, self._parameters, data, options)
 
     def evaluate(
@@ -225,7 +228,7 @@ class Model:
         from gatewright.training import trainer
 
         data = self._data(x, y, Steps(lengths, mask, starts), sample_weight)
-        with self._threads.limit():
+        with self._threads.limit(self._trains_compiled):
             return trainer.evaluate(self._network, self._parameters, data, loss, metrics, batch_size, self._kernel)
 
     def gradients(
@@ -247,7 +250,7 @@ class Model:
         from gatewright.training import trainer
 
         data = self._data(x, y, Steps(lengths, mask, starts), sample_weight)
-        with self._threads.limit():
+        with self._threads.limit(self._trains_compiled):
             return trainer.loss_and_gradients(self._network, self._parameters, data, loss, class_weight, self._kernel)
 
     def gradcheck(
@@ -380,20 +383,3 @@ class Model:
         batch = inputs.batch(self._layer, x, given, dtype or self._dtype)
         rows = None if weight is None else numbers(padded(weight, batch.lengths, "sample_weight"), "sample_weight")
         return Data(batch.x, inputs.targets(self._network, y, batch), batch.steps, rows)
-
-
-def load(path: Any, *, kernel: str = "auto", threads: int | None = None) -> Model:
-    """The Model in a file that `model.save` wrote; `kernel` and `threads` as in gw.Model.
-
-    Raises MissingFileError, or FormatError for a file that is truncated, foreign or of a newer version.
-    """
-    tensors, description = files.load(path)
-    return build(tensors, description, path, kernel=kernel, threads=threads)
-
-
-def build(
-    tensors: dict[str, Array], description: dict[str, Any], path: Any, *, kernel: str = "auto", threads: int | None = None
-) -> Model:
-    """The Model that `describe` described, with these tensors."""
-    layer, parameters = files.read_model(description, tensors, path)
-    return Model(layer, dtype=parameters.dtype, parameters=parameters, kernel=kernel, threads=threads)

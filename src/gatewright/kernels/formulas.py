@@ -8,6 +8,7 @@ gate or of `u` that of the sum, before the activation.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from gatewright.activations import Activation
 from gatewright.kernels import mathematics
 from gatewright.kernels.emitter import Emitter, Value
 from gatewright.kernels.mathematics import sigmoid
@@ -167,11 +168,14 @@ CELLS = (rnn("tanh"), rnn("relu"), lstm(), gru_after(), gru_before())
 
 def find(name: str, options: Any) -> Cell | str:
     """The cell of that name with these options, or why there is none."""
-    activation = options.activation.name
+    if name == "lstm_variants":
+        return "peepholes, coupled, projection or cell_activation: the plain LSTM is compiled"
+    activation = options.activation
     if name == "rnn":
-        return rnn(activation) if activation in ("tanh", "relu") else f"activation={activation!r}: tanh and relu are compiled"
-    if activation != "tanh" or options.recurrent_activation.name != "sigmoid":
-        return f"activations {activation!r}, {options.recurrent_activation.name!r}: 'tanh', 'sigmoid' are compiled"
+        known = activation.plain and activation.name in ("tanh", "relu")
+        return rnn(activation.name) if known else f"activation={activation!r}: tanh and relu are compiled"
+    if (activation, options.recurrent_activation) != (Activation("tanh"), Activation("sigmoid")):
+        return f"activations {activation!r}, {options.recurrent_activation!r}: 'tanh', 'sigmoid' are compiled"
     if name == "lstm":
         return lstm()
     return gru_after() if options.reset_after else gru_before()
