@@ -3,8 +3,8 @@
 Every pass, there and back, that can be compiled is, those in float64 too: the numbers are cast to float32 before the kernel and
 back after it, and np.testing.assert_allclose allows what float32 needs. So everything that the reference is tested for
 (recorded PyTorch and Keras, the oracle, lengths, masks, starts, streams, chunks, containers) is asked of the kernels. Gradients
-after compiled inference are compared with those after the reference's; that the latter are right, no float32 can tell, and the
-ordinary run does. Not rerun: what needs float64 (EXACT), and cells/, which are the reference's own functions.
+are those of training's kernels, compared with recorded ones and the reference's; that these are right, the ordinary run proves
+by complex steps, which no kernel takes. Not rerun: what needs float64 (EXACT), and cells/, the reference's own functions.
 
 Every test has to have run a kernel, or to have met one of REASONS why there is none; which, stands in `ran`.
 """
@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import layer_checks
@@ -51,6 +52,7 @@ layers/test_simple.py::test_embedding
 layers/test_simple.py::test_masking
 layers/test_simple.py::test_masking_by_nan_and_in_float32
 layers/test_simple.py::test_dropout
+layers/test_simple.py::test_dropout_in_training_needs_a_generator
 layers/test_simple.py::test_float32_stays_and_arguments_are_left_alone[Dropout(0.5)]
 layers/test_simple.py::test_float32_stays_and_arguments_are_left_alone[Masking(value=7.0)]
 layers/test_simple.py::test_beginnings
@@ -103,8 +105,8 @@ def narrow(value: Any) -> Any:
 
 def wide(value: Any) -> Any:
     """Arrays in a nest, in float64."""
-    if isinstance(value, np.ndarray):
-        return value.astype(float)
+    if value is None or isinstance(value, np.ndarray):
+        return None if value is None else value.astype(float)
     parts = [wide(part) for part in value]
     return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
 
@@ -115,7 +117,12 @@ class Widened:
     def __init__(self, kernel: Any) -> None:
         self.kernel = kernel
 
+    def source(self, weights: Any) -> Any:
+        return weights
+
     def pack(self, *given: Any) -> Any:
+        if hasattr(self.kernel, "source"):  # of training: packs what is in those places
+            return self.kernel.pack(self.kernel.source(narrow(given[0])))
         return self.kernel.pack(*narrow(given))
 
     def infer(self, packed: Any, x: Any, *more: Any) -> Any:
@@ -131,10 +138,11 @@ class Widened:
         return wide(self.kernel.through(packed, narrow(dz), size))
 
     def forward(self, packed: Any, x: Any, state: Any) -> Any:
-        return self.kernel.forward(packed, *narrow((x, state)))
+        cache = self.kernel.forward(packed, *narrow((x, state)))
+        return SimpleNamespace(states=wide(cache.states), cache=cache)
 
     def backward(self, packed: Any, cache: Any, dsteps: Any, dstate: Any, wants_dx: bool = True) -> Any:
-        return self.kernel.backward(packed, cache, *narrow((dsteps, dstate)), wants_dx)
+        return wide(self.kernel.backward(packed, cache.cache, *narrow((dsteps, dstate)), wants_dx))
 
     def prepare(self, packed: Any, x: Any, y: Any, before: Any, after: Any) -> "Step":
         return Step((x, *before), (y, *after), lambda inputs, outputs: self.kernel.prepare(

@@ -381,9 +381,5 @@ class Model:
         from gatewright.training.batches import Data
 
         batch = inputs.batch(self._layer, x, given, dtype or self._dtype)
-        return Data(
-            batch.x,
-            inputs.targets(self._network, y, batch),
-            batch.steps,
-            None if weight is None else numbers(padded(weight, batch.lengths, "sample_weight"), "sample_weight"),
-        )
+        rows = None if weight is None else numbers(padded(weight, batch.lengths, "sample_weight"), "sample_weight")
+        return Data(batch.x, inputs.targets(self._network, y, batch), batch.steps, rows)
