@@ -46,11 +46,12 @@ class Scope:
     Shared parameters (`shared.NAME.…`) are seen under their full name from everywhere.
     """
 
-    __slots__ = ("_children", "_derived", "_edits", "_readers", "_writers")
+    __slots__ = ("_children", "_derived", "_edits", "_fixed", "_readers", "_writers")
 
     def __init__(self, writers: Mapping[str, Array], edits: Edits) -> None:
         self._writers, self._edits = dict(writers), edits
         self._derived: dict[Any, tuple[int, Any]] = {}
+        self._fixed: dict[Any, Any] = {}
         self._readers = {name: readonly(array) for name, array in writers.items()}
         self._children: dict[str, Scope] = {}
 
@@ -91,6 +92,12 @@ class Scope:
         if kept is None or kept[0] != now:
             kept = self._derived[key] = now, make()
         return kept[1]
+
+    def fixed(self, key: Any, make: Callable[[], Any]) -> Any:
+        """What `make` makes of where these parameters are, whatever the numbers: kept under `key` for good."""
+        if key not in self._fixed:
+            self._fixed[key] = make()
+        return self._fixed[key]
 
     def add(self, name: str, value: Array) -> None:
         """Adds `value`, of the parameter's shape, into it. This is how a backward pass hands in a gradient."""

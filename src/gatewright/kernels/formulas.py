@@ -8,13 +8,16 @@ gate or of `u` that of the sum, before the activation.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from gatewright.activations import Activation
 from gatewright.kernels import mathematics
 from gatewright.kernels.emitter import Emitter, Value
 from gatewright.kernels.mathematics import sigmoid
 from gatewright.kernels.tile import Operand, Product
 
 Vectors = dict[str, Value]  # by letter
-Formula = Callable[[Emitter, Vectors, Vectors], Vectors]  # (emitter, sums, state before) -> all that training may keep
+# (emitter, sums, states before and, as "h'", after) -> new states, and what else training may keep; what is made of a sum takes
+# its place for the formula that follows
+Formula = Callable[[Emitter, Vectors, Vectors], Vectors]
 # (emitter, what was kept and the states before and, as "h'", after the step; gradients of the states after it)
 # -> gradients of the sums, and of the states before it as far as they don't go through a product
 Undo = Callable[[Emitter, Vectors, Vectors], Vectors]
@@ -25,7 +28,7 @@ class Stage(NamedTuple):
 
     sums: str  # a letter for every column
     operands: tuple[tuple[str, str], ...]  # (operand, the sums it adds into); operands: "x", or a letter of the state
-    formula: Formula
+    formulas: tuple[Formula, ...]  # each over all vectors of a tile: short chains of operations overlap better than a long one
     undo: Undo
 
     def product(self, name: str) -> Product:
@@ -37,6 +40,7 @@ class Stage(NamedTuple):
 class Cell(NamedTuple):
     """A cell as the generator sees it."""
 
+    name: str  # in the catalogue
     gates: str  # the letters of W's and U's blocks, in their order
     state: str  # what is carried from step to step; h first, which is also the output
     scratch: str  # what one stage leaves for the next
@@ -75,18 +79,20 @@ def rnn(activation: str) -> Cell:
         slope = _square_rest(e, h) if activation == "tanh" else e.where(e.below(e.constant(0), h), e.constant(1), e.constant(0))
         return {"a": e.mul(d["h"], slope), "h": e.constant(0)}
 
-    return Cell("a", "h", "", (Stage("a", (("x", "a"), ("h", "a")), step, undo),), "", "a")
+    return Cell(f"rnn_{activation}", "a", "h", "", (Stage("a", (("x", "a"), ("h", "a")), (step,), undo),), "", "a")
 
 
 def lstm() -> Cell:
     """c' = f c + i g, h' = o s, s = tanh(c')."""
 
-    def step(e: Emitter, a: Vectors, old: Vectors) -> Vectors:
+    def gates(e: Emitter, a: Vectors, old: Vectors) -> Vectors:
         i, f, o = (sigmoid(e, a[letter]) for letter in "ifo")
         g = mathematics.tanh(e, a["g"])
-        c = e.fma(f, old["c"], e.mul(i, g))
-        s = mathematics.tanh(e, c)
-        return {"i": i, "f": f, "g": g, "o": o, "s": s, "c": c, "h": e.mul(o, s)}
+        return {"i": i, "f": f, "g": g, "o": o, "c": e.fma(f, old["c"], e.mul(i, g))}
+
+    def out(e: Emitter, a: Vectors, states: Vectors) -> Vectors:
+        s = mathematics.tanh(e, states["c'"])
+        return {"s": s, "h": e.mul(a["o"], s)}
 
     def undo(e: Emitter, v: Vectors, d: Vectors) -> Vectors:
         do = e.mul(d["h"], v["s"])
@@ -100,7 +106,7 @@ def lstm() -> Cell:
             "h": e.constant(0),
         }
 
-    return Cell("ifgo", "hc", "", (Stage("ifgo", (("x", "ifgo"), ("h", "ifgo")), step, undo),), "ifgos", "ifgo")
+    return Cell("lstm", "ifgo", "hc", "", (Stage("ifgo", (("x", "ifgo"), ("h", "ifgo")), (gates, out), undo),), "ifgos", "ifgo")
 
 
 def _mix(e: Emitter, z: Value, h: Value, n: Value) -> Value:
@@ -118,16 +124,19 @@ def _d_mix(e: Emitter, v: Vectors, dh: Value) -> Vectors:
 def gru_after() -> Cell:
     """The reset gate after the product: n = tanh(xn + r u), h' = z h + (1 - z) n."""
 
-    def step(e: Emitter, a: Vectors, old: Vectors) -> Vectors:
+    def gates(e: Emitter, a: Vectors, old: Vectors) -> Vectors:
         z, r = (sigmoid(e, a[letter]) for letter in "zr")
-        n = mathematics.tanh(e, e.fma(r, a["u"], a["n"]))
-        return {"z": z, "r": r, "n": n, "u": a["u"], "h": _mix(e, z, old["h"], n)}
+        return {"z": z, "r": r, "u": a["u"], "n": e.fma(r, a["u"], a["n"])}
+
+    def out(e: Emitter, a: Vectors, states: Vectors) -> Vectors:
+        n = mathematics.tanh(e, a["n"])
+        return {"n": n, "h": _mix(e, a["z"], states["h"], n)}
 
     def undo(e: Emitter, v: Vectors, d: Vectors) -> Vectors:
         new = _d_mix(e, v, d["h"])
         return new | {"r": _d_sigmoid(e, v["r"], e.mul(new["n"], v["u"])), "u": e.mul(new["n"], v["r"])}
 
-    return Cell("zrn", "h", "", (Stage("zrnu", (("x", "zrn"), ("h", "zru")), step, undo),), "zrnu", "uzrn")
+    return Cell("gru_after", "zrn", "h", "", (Stage("zrnu", (("x", "zrn"), ("h", "zru")), (gates, out), undo),), "zrnu", "uzrn")
 
 
 def gru_before() -> Cell:
@@ -148,19 +157,25 @@ def gru_before() -> Cell:
         return _d_mix(e, v, d["h"]) | {"m": e.constant(0)}
 
     stages = (
-        Stage("r", (("x", "r"), ("h", "r")), reset, undo_reset),
-        Stage("zn", (("x", "zn"), ("h", "z"), ("m", "n")), step, undo),
+        Stage("r", (("x", "r"), ("h", "r")), (reset,), undo_reset),
+        Stage("zn", (("x", "zn"), ("h", "z"), ("m", "n")), (step,), undo),
     )
-    return Cell("zrn", "h", "m", stages, "zrnm", "zrn")
+    return Cell("gru_before", "zrn", "h", "m", stages, "zrnm", "zrn")
+
+
+CELLS = (rnn("tanh"), rnn("relu"), lstm(), gru_after(), gru_before())
 
 
 def find(name: str, options: Any) -> Cell | str:
     """The cell of that name with these options, or why there is none."""
-    activation = options.activation.name
+    if name == "lstm_variants":
+        return "peepholes, coupled, projection or cell_activation: the plain LSTM is compiled"
+    activation = options.activation
     if name == "rnn":
-        return rnn(activation) if activation in ("tanh", "relu") else f"activation={activation!r}: tanh and relu are compiled"
-    if activation != "tanh" or options.recurrent_activation.name != "sigmoid":
-        return f"activations {activation!r}, {options.recurrent_activation.name!r}: 'tanh', 'sigmoid' are compiled"
+        known = activation.plain and activation.name in ("tanh", "relu")
+        return rnn(activation.name) if known else f"activation={activation!r}: tanh and relu are compiled"
+    if (activation, options.recurrent_activation) != (Activation("tanh"), Activation("sigmoid")):
+        return f"activations {activation!r}, {options.recurrent_activation!r}: 'tanh', 'sigmoid' are compiled"
     if name == "lstm":
         return lstm()
     return gru_after() if options.reset_after else gru_before()

@@ -65,7 +65,7 @@ class Scan:
     # --- a tile's end: the formula
 
     def _emit_finish(self, k: int, stage: Stage) -> None:
-        """A function that runs the formula over the sums of a tile, vector by vector.
+        """A function that runs the stage's formulas over the sums of a tile, vector by vector.
 
         (rows, vectors, sums, state's row stride, floats of y left, y or what is kept, its row stride, then every state before
         and every state after)
@@ -74,18 +74,23 @@ class Scan:
         names = self.cell.state + self.cell.scratch
         with e.function(f"finish{k}", 7 + 2 * len(names)) as (rows, vectors, sums, row, left, line, line_row, *buffers):
             before, new = (dict(zip(names, part, strict=True)) for part in (buffers[: len(names)], buffers[len(names) :]))
-            with e.each(rows) as m, e.each(vectors) as j:
-                place, here = e.add((m, row), (j, e.width)), e.add(sums, (m, vectors, unit), (j, unit))
-                found = {letter: e.load(here, e.width * c) for c, letter in enumerate(stage.sums)}
-                old = {letter: e.load(buffer, place) for letter, buffer in before.items()}
-                made, there = stage.formula(e, found, old), e.add(line, (m, line_row), (j, e.width))
-                for letter in filter(made.__contains__, names):
-                    e.store(made[letter], new[letter], place)
-                if self.training:
-                    for letter in filter(made.__contains__, self.cell.kept):
-                        e.store(made[letter], there, (self.cell.kept.index(letter), row))
-                elif "h" in made:
-                    e.store_part(made["h"], e.add(new["h"], place), there, e.add(left, (j, -e.lanes)))
+            for formula in stage.formulas:
+                with e.each(rows) as m, e.each(vectors) as j:
+                    place, here = e.add((m, row), (j, e.width)), e.add(sums, (m, vectors, unit), (j, unit))
+                    found = {letter: e.load(here, e.width * c) for c, letter in enumerate(stage.sums)}
+                    states = {letter: e.load(buffer, place) for letter, buffer in before.items()}
+                    states |= {f"{letter}'": e.load(buffer, place) for letter, buffer in new.items()}
+                    made, there = formula(e, found, states), e.add(line, (m, line_row), (j, e.width))
+                    for c, letter in enumerate(stage.sums):
+                        if letter in made:
+                            e.store(made[letter], here, e.width * c)
+                    for letter in filter(made.__contains__, names):
+                        e.store(made[letter], new[letter], place)
+                    if self.training:
+                        for letter in filter(made.__contains__, self.cell.kept):
+                            e.store(made[letter], there, (self.cell.kept.index(letter), row))
+                    elif "h" in made:
+                        e.store_part(made["h"], e.add(new["h"], place), there, e.add(left, (j, -e.lanes)))
 
     # --- the loops
 

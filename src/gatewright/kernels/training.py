@@ -4,20 +4,30 @@ import functools
 import itertools
 from collections.abc import Iterable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from gatewright.arrays import Array
-from gatewright.kernels import backward, formulas, repacking, scan
+from gatewright.kernels import code, formulas, scan, shared
 from gatewright.kernels.call import Call, address, contiguous
 from gatewright.kernels.emitter import FLOAT
 from gatewright.kernels.formulas import Cell
 from gatewright.kernels.packing import aligned
 from gatewright.kernels.recurrent import TURN, ahead
-from gatewright.kernels.target import Code, Target
+from gatewright.kernels.target import Target
+from gatewright.threads import shares
 
 CHUNK = 256  # rows of dz that are multiplied by x and h at once: they should still be in the second-level cache
+
+
+class Source(NamedTuple):
+    """The weights of one layer and direction, as they came, and where they are."""
+
+    weights: Any
+    size: "Sizes"
+    places: list[int]  # the addresses of W, U, b and bn
+    nothing: Array  # a bias that is absent
 
 
 class Packed(NamedTuple):
@@ -86,30 +96,50 @@ class Kernel:
 
     def __init__(self, cell: Cell, target: Target) -> None:
         self.cell, self.target = cell, target
-        self.packing = Code(repacking.text(cell, target), repacking.NAME)
-        self.there = Code(scan.Scan(cell, target, training=True).text(), scan.NAME)
-        self.back = Code(backward.Backward(cell, target).text(), backward.NAME)
+        self.packing = code.compiled(f"{cell.name}_packing", target)
+        self.there = code.compiled(f"{cell.name}_training", target)
+        self.back = code.compiled(f"{cell.name}_backward", target)
         self.sizes = functools.cache(partial(_sizes, cell, target))
         self.parts = functools.lru_cache(partial(_parts, cell, target))
 
-    def pack(self, weights: Any) -> Packed:
-        """The weights (a cell's Weights, float32) in the order in which tiles read them."""
-        size = self.sizes(len(weights.W), len(weights.U))
+    def source(self, weights: Any) -> Source:
+        """Where to pack from: a cell's Weights, float32, which stay where they are whatever is written into them."""
+        nothing = np.zeros(weights.U.shape[1], np.float32)
+        given = [nothing if array is None else array for array in (*weights, None)[:4]]  # not every cell has the last
+        return Source(weights, self.sizes(len(weights.W), len(weights.U)), [address(array) for array in given], nothing)
+
+    def pack(self, source: Source) -> Packed:
+        """The weights as they are now, in the order in which tiles read them."""
+        size, there, lanes = source.size, len(scan.weights(self.cell)), self.target.lanes
         memory, begin = aligned(size.panels[-1] // FLOAT)
-        if (size.features | size.hidden) % self.target.lanes:
+        if size.hidden % lanes:
             memory.fill(0)
-        nothing = np.zeros(weights.U.shape[1], np.float32)  # a bias that is absent; not every cell has the last
-        given = (*weights, None)[:4]
+        elif size.features % lanes:  # the first that is transposed has a panel for so many features
+            _cut(memory, size.panels, there).fill(0)
         places = [begin + place for place in size.panels[:-1]]
-        numbers = [*size[:4], *(address(nothing if array is None else array) for array in given), *places]
-        Call(self.packing, numbers, (weights, nothing, memory)).run()
-        there = len(scan.weights(self.cell))
-        return Packed(weights, size, places[:there], places[there:], memory)
+        Call(self.packing, [*size[:4], *source.places, *places], (source, memory)).run()
+        return Packed(source.weights, size, places[:there], places[there:], memory)
 
     # --- the pair
 
-    def forward(self, packed: Packed, x: Array, state: Any) -> Cache:
-        """All T steps of x (T, B, F) from `state`; the states after every step are in the cache."""
+    def forward(self, packed: Packed, x: Array, state: Any) -> Cache | shared.Caches:
+        """All T steps of x (T, B, F) from `state`; the states after every step are in the cache. Threads share the rows."""
+        rows = shares(x.shape[1], len(x) * x.shape[1] * packed.size.panels[len(packed.there)] / 2)
+        there = partial(self._forward, packed)
+        return there(x, state) if len(rows) == 1 else shared.forward(there, rows, x, state)
+
+    def backward(self, packed: Packed, cache: Any, dsteps: Any, dstate: Any, wants_dx: bool = True) -> Gradients:
+        """Back-propagation through time; dsteps (T, B, H) and dstate (B, H) as in cells/, of h alone what every step got.
+
+        wants_dx: False leaves the gradient of x out.
+        """
+        back = partial(self._backward, packed, wants_dx)
+        if isinstance(cache, shared.Caches):
+            return cast(Gradients, shared.backward(back, cache, dsteps, dstate))
+        return back(cache, dsteps, dstate)
+
+    def _forward(self, packed: Packed, x: Array, state: Any) -> Cache:
+        """`forward` on one thread."""
         size, (x, x_row) = packed.size, _flat(x)
         (T, B, _), H, row = x.shape, size.hidden, size.row
         parts = self.parts(size, T, B)
@@ -128,11 +158,8 @@ class Kernel:
             Call(self.there, numbers + packed.there, (packed, x, memory, work)).run()
         return Cache(x, x_row, type(state)(*padded), places, memory, H)
 
-    def backward(self, packed: Packed, cache: Cache, dsteps: Any, dstate: Any, wants_dx: bool = True) -> Gradients:
-        """Back-propagation through time; dsteps (T, B, H) and dstate (B, H) as in cells/, of h alone what every step got.
-
-        wants_dx: False leaves the gradient of x out.
-        """
+    def _backward(self, packed: Packed, wants_dx: bool, cache: Cache, dsteps: Any, dstate: Any) -> Gradients:
+        """`backward` on one thread."""
         size, x, dy, H = packed.size, cache.x, _whole(dsteps.h, self.target.lanes), cache.hidden
         (T, B, F), wide = x.shape, size.feature_vectors if wants_dx else 0
         parts = self.parts(size, T, B)
@@ -141,14 +168,14 @@ class Kernel:
         carried = [_cut(work, parts.back, 4 + k).reshape(B, size.row)[:, :H] for k in range(len(dstate))]
         for array, given in zip(carried, dstate, strict=True):
             array[:] = given
-        dx, there = aligned(T * B * wide * self.target.lanes)
+        dx, there = aligned(T * B * wide * self.target.lanes) if wants_dx else (None, 0)
         if x.size:
             numbers = [B, T, *size[:3], wide, parts.chunk, address(x), cache.x_row, address(dy), dy.strides[1], dy.strides[0]]
             numbers += [there, *cache.places, *packed.back, *(begin + place for place in parts.back[:-1])]
             Call(self.back, numbers, (packed, cache, dy, work, dx)).run()
         dweights = self._weights(packed, *(_cut(work, parts.back, k) for k in range(3)))
-        dx = dx.reshape(T, B, wide * self.target.lanes)[..., :F]
-        return Gradients(dx if wants_dx else None, dweights, type(dstate)(*carried))
+        dx = None if dx is None else dx.reshape(T, B, wide * self.target.lanes)[..., :F]
+        return Gradients(dx, dweights, type(dstate)(*carried))
 
     def _weights(self, packed: Packed, db: Array, dW: Array, dU: Array) -> Any:
         """The weights' gradients in the weights' shapes, from rows of whole vectors."""
