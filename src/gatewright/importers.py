@@ -39,7 +39,9 @@ def from_pytorch(
 ) -> Model:
     """The Model that computes what a PyTorch network computes, from its state dict; PyTorch need not be installed.
 
-    source: `net.state_dict()`, any mapping of names to arrays or tensors, or the path of a .safetensors file of one.
+    source: `net.state_dict()`, any mapping of names to arrays or tensors, or the path of a file of one: .safetensors, or .pt or
+    .pth as torch.save writes it, of which tensors and dicts are read and nothing is run. In a checkpoint, dicts in a dict, the
+    names are joined by dots, and `prefix` picks one: `prefix="model_state_dict"`.
     Of nn.RNN, nn.LSTM or nn.GRU the names and shapes say all, but for the `activation` of nn.RNN, "tanh" or "relu".
     layers: for a network, its parts by name in the order of application: `["lstm", "fc"]`. What names and shapes don't say, the
     layer itself does: `["embed", ("lstm", gw.LSTM(8, 16, return_sequences=False)), gw.Dropout(0.5), ("fc", gw.Dense(16, 3,

@@ -14,7 +14,7 @@ import numpy as np
 from gatewright.activations import Activation
 from gatewright.arrays import Array
 from gatewright.errors import FormatError, OptionError, ShapeError, one_of
-from gatewright.interop import gates, tensors
+from gatewright.interop import gates, tensors, torchfile
 from gatewright.interop.tensors import few, under
 from gatewright.layers import GRU, LSTM, RNN, Dense, Embedding, Layer, LayerNorm, Recurrent, Sequential
 from gatewright.layers.base import Shape
@@ -52,7 +52,8 @@ def read(source: Any, entries: Any, prefix: str, activation: str, dtype: Any) ->
     found: dict[str, Array] = {}
     frozen: list[str] = []
     try:
-        arrays, own = tensors.read(source, prefix.removesuffix("."))
+        given = torchfile.read(source) if torchfile.is_one(source) else source
+        arrays, own = tensors.read(given, prefix.removesuffix("."))
         pairs = _layers(arrays, [""] if entries is None else entries, activation)
         for index, (name, layer) in enumerate(pairs):
             ours = {} if name is None else _from(layer, under(arrays, name), f"{name}." if name else "")
