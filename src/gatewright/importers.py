@@ -1,12 +1,30 @@
-"""Models from other frameworks' files and weights."""
+"""Models from files: our own, and other frameworks'."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from gatewright.arrays import float_dtype
+from gatewright import files
+from gatewright.arrays import Array, float_dtype
 from gatewright.interop import pytorch
 from gatewright.layers import Layer
 from gatewright.model import Model
+
+
+def load(path: Any, *, kernel: str = "auto", threads: int | None = None) -> Model:
+    """The Model in a file that `model.save` wrote; `kernel` and `threads` as in gw.Model.
+
+    Raises MissingFileError, or FormatError for a file that is truncated, foreign or of a newer version.
+    """
+    tensors, description = files.load(path)
+    return build(tensors, description, path, kernel=kernel, threads=threads)
+
+
+def build(
+    tensors: dict[str, Array], description: dict[str, Any], path: Any, *, kernel: str = "auto", threads: int | None = None
+) -> Model:
+    """The Model that `describe` described, with these tensors."""
+    layer, parameters = files.read_model(description, tensors, path)
+    return Model(layer, dtype=parameters.dtype, parameters=parameters, kernel=kernel, threads=threads)
 
 
 def from_pytorch(

@@ -71,13 +71,13 @@ def _accumulate(e: Emitter, source: Source, columns: tuple[int, ...], shape: tup
     panels = [e.add(source.panel, (source.length, j * unit)) for j in range(vectors)]
     sums = list(sums)
     with e.each(source.length, sums) as k:
+        values = [e.load_all(origin, (k, FLOAT)) for origin in origins]
         for j in range(vectors):
-            weights = [e.load(panels[j], (k, unit), i * e.width) for i in range(len(columns))]
             for line in range(0, unit, LINE):
                 e.prefetch(panels[j], (k, unit), line + AHEAD)
-            for m in range(rows):
-                value = e.load_all(origins[m], (k, FLOAT))
-                for weight, column in zip(weights, columns, strict=True):
+            for i, column in enumerate(columns):
+                weight = e.load(panels[j], (k, unit), i * e.width)
+                for m, value in enumerate(values):
                     place = (m * vectors + j) * total + column
                     sums[place] = e.fma(value, weight, sums[place])
     return sums

@@ -4,18 +4,19 @@ import functools
 import itertools
 from collections.abc import Iterable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from gatewright.arrays import Array
-from gatewright.kernels import backward, formulas, repacking, scan
+from gatewright.kernels import code, formulas, scan, shared
 from gatewright.kernels.call import Call, address, contiguous
 from gatewright.kernels.emitter import FLOAT
 from gatewright.kernels.formulas import Cell
 from gatewright.kernels.packing import aligned
 from gatewright.kernels.recurrent import TURN, ahead
-from gatewright.kernels.target import Code, Target
+from gatewright.kernels.target import Target
+from gatewright.threads import shares
 
 CHUNK = 256  # rows of dz that are multiplied by x and h at once: they should still be in the second-level cache
 
@@ -95,9 +96,9 @@ class Kernel:
 
     def __init__(self, cell: Cell, target: Target) -> None:
         self.cell, self.target, self.count = cell, target, len(scan.weights(cell))
-        self.packing = Code(repacking.text(cell, target), repacking.NAME)
-        self.there = Code(scan.Scan(cell, target, training=True).text(), scan.NAME)
-        self.back = Code(backward.Backward(cell, target).text(), backward.NAME)
+        self.packing = code.compiled(f"{cell.name}_packing", target)
+        self.there = code.compiled(f"{cell.name}_training", target)
+        self.back = code.compiled(f"{cell.name}_backward", target)
         self.sizes = functools.cache(partial(_sizes, cell, target))
         self.parts = functools.lru_cache(partial(_parts, cell, target))
 
@@ -119,8 +120,24 @@ class Kernel:
 
     # --- the pair
 
-    def forward(self, packed: Packed, x: Array, state: Any) -> Cache:
-        """All T steps of x (T, B, F) from `state`; the states after every step are in the cache."""
+    def forward(self, packed: Packed, x: Array, state: Any) -> Cache | shared.Caches:
+        """All T steps of x (T, B, F) from `state`; the states after every step are in the cache. Threads share the rows."""
+        rows = shares(x.shape[1], len(x) * x.shape[1] * packed.size.panels[len(packed.there)] / 2)
+        there = partial(self._forward, packed)
+        return there(x, state) if len(rows) == 1 else shared.forward(there, rows, x, state)
+
+    def backward(self, packed: Packed, cache: Any, dsteps: Any, dstate: Any, wants_dx: bool = True) -> Gradients:
+        """Back-propagation through time; dsteps (T, B, H) and dstate (B, H) as in cells/, of h alone what every step got.
+
+        wants_dx: False leaves the gradient of x out.
+        """
+        back = partial(self._backward, packed, wants_dx)
+        if isinstance(cache, shared.Caches):
+            return cast(Gradients, shared.backward(back, cache, dsteps, dstate))
+        return back(cache, dsteps, dstate)
+
+    def _forward(self, packed: Packed, x: Array, state: Any) -> Cache:
+        """`forward` on one thread."""
         size, (x, x_row) = packed.size, _flat(x)
         (T, B, _), H, row = x.shape, size.hidden, size.row
         parts = self.parts(size, T, B)
@@ -139,11 +156,8 @@ class Kernel:
             Call(self.there, numbers + packed.there, (packed, x, memory, work)).run()
         return Cache(x, x_row, type(state)(*padded), places, memory, H)
 
-    def backward(self, packed: Packed, cache: Cache, dsteps: Any, dstate: Any, wants_dx: bool = True) -> Gradients:
-        """Back-propagation through time; dsteps (T, B, H) and dstate (B, H) as in cells/, of h alone what every step got.
-
-        wants_dx: False leaves the gradient of x out.
-        """
+    def _backward(self, packed: Packed, wants_dx: bool, cache: Cache, dsteps: Any, dstate: Any) -> Gradients:
+        """`backward` on one thread."""
         size, x, dy, H = packed.size, cache.x, _whole(dsteps.h, self.target.lanes), cache.hidden
         (T, B, F), wide = x.shape, size.feature_vectors if wants_dx else 0
         parts = self.parts(size, T, B)
