@@ -56,6 +56,7 @@ PUBLIC = [
     "UninformativeError",
     "Warmup",
     "from_pytorch",
+    "from_rtneural",
     "gradcheck",
     "load",
     "losses",
@@ -65,7 +66,7 @@ PUBLIC = [
 MEMBERS = {
     "Model": (
         "evaluate fit freeze get_weights gradcheck gradients kernels layer parameters predict run save set_weights state_like "
-        "stream summary to_pytorch unfreeze"
+        "stream summary to_pytorch to_rtneural unfreeze"
     ),
     "Stream": "reset run state step",
     "Parameters": "edit flat trainable version",
@@ -91,6 +92,8 @@ ARGUMENTS = {
         "return_sequences return_state_sequence trainable",
     ),
     "from_pytorch": "activation dtype kernel layers prefix source threads",
+    "from_rtneural": "dtype kernel source threads",
+    "Model.to_rtneural": "path",
     "LSTM.forward": "kernel params rng state steps training x",
     "LSTM.backward": "cache dstate dy grads params",
 }

@@ -21,7 +21,7 @@ from gatewright.errors import (
     OptionError,
     ShapeError,
 )
-from gatewright.importers import from_pytorch, load
+from gatewright.importers import from_pytorch, from_rtneural, load
 from gatewright.layers import (
     GRU,
     LSTM,
@@ -102,6 +102,7 @@ __all__ = [
     "UninformativeError",
     "Warmup",
     "from_pytorch",
+    "from_rtneural",
     "gradcheck",
     "load",
     "losses",

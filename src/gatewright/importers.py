@@ -5,7 +5,7 @@ from typing import Any
 
 from gatewright import files
 from gatewright.arrays import Array, float_dtype
-from gatewright.interop import pytorch
+from gatewright.interop import pytorch, rtneural
 from gatewright.layers import Layer
 from gatewright.model import Model
 
@@ -54,4 +54,14 @@ def from_pytorch(
     """
     dtype = None if dtype is None else float_dtype(dtype)
     layer, parameters = pytorch.read(source, layers, prefix, activation, dtype)
+    return Model(layer, dtype=parameters.dtype, kernel=kernel, threads=threads, parameters=parameters)
+
+
+def from_rtneural(source: Any, *, dtype: Any = "float32", kernel: str = "auto", threads: int | None = None) -> Model:
+    """The Model of a JSON file of RTNeural's, a gw.Sequential of LSTM, GRU and Dense layers, ready to stream.
+
+    source: the path. dtype: "float32" or "float64". kernel and threads: as in gw.Model. An activation that stands as a layer is
+    read after a dense layer. Raises MissingFileError, and FormatError for what RTNeural has and this version has not, by name.
+    """
+    layer, parameters = rtneural.read(source, float_dtype(dtype))
     return Model(layer, dtype=parameters.dtype, kernel=kernel, threads=threads, parameters=parameters)

@@ -9,7 +9,7 @@ from gatewright import checking, checks, files, inputs, layers, state, tables
 from gatewright.arrays import Array, float_dtype, numbers
 from gatewright.errors import OptionError, ShapeError
 from gatewright.inputs import Batch
-from gatewright.interop import pytorch
+from gatewright.interop import pytorch, rtneural
 from gatewright.layers import Layer, Recurrent, Sequential
 from gatewright.parameters import Parameters, Scope
 from gatewright.prepared import Pool, infer
@@ -309,6 +309,13 @@ class Model:
         merged bias is `bias_ih`; `bias_hh` is zero, but for a GRU's bn. Raises OptionError for what PyTorch's modules can't be.
         """
         return pytorch.write(self._layer, self._parameters, layers)
+
+    def to_rtneural(self, path: Any) -> None:
+        """Writes the JSON file that RTNeural loads. Raises OptionError for layers and options that it has not.
+
+        A stack becomes single layers, a bias that is not there zeros, and Dropout, which is training's, is left out.
+        """
+        rtneural.write(self._layer, self._parameters, path)
 
     def freeze(self, names: str | Iterable[str]) -> list[str]:
         """Takes parameters out of training: by name ("0.W"), layer ("0") or pattern ("*.b"); returns their names."""
