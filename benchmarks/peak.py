@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 
-from gatewright.kernels import target
+from gatewright.kernels import backend, target
 from gatewright.kernels.call import Call, address
 from gatewright.kernels.emitter import Emitter
 
@@ -46,4 +46,4 @@ def call(lanes: int, count: int, place: np.ndarray) -> Call:
                 sums[:] = [e.fma(s, a, b) for s in sums]
         for k, s in enumerate(sums):
             e.store(s, start, k * e.width)
-    return Call(target.Code(e.text(), "peak"), [address(place), TURNS], place)
+    return Call(backend.in_memory(e.text()), [address(place), TURNS], place)
