@@ -65,6 +65,8 @@ def available() -> int:
 
 def shares(count: int, operations: float) -> list[slice]:
     """`count` things dealt out evenly over the threads that work of so many operations is worth."""
+    if operations < 2 * LEAST:  # most often; to ask how many processors there are would take longer than it looks
+        return [slice(0, count)]
     return stretches(count, int(max(1, min(_allowed.get() or available(), count, operations // LEAST))))
 
 
