@@ -55,6 +55,7 @@ PUBLIC = [
     "Stream",
     "UninformativeError",
     "Warmup",
+    "from_keras",
     "from_pytorch",
     "gradcheck",
     "load",
@@ -90,6 +91,7 @@ ARGUMENTS = {
         "activation bias bidirectional dropout go_backwards hidden_size init input_size learn_initial_state num_layers "
         "return_sequences return_state_sequence trainable",
     ),
+    "from_keras": "dtype kernel path threads",
     "from_pytorch": "activation dtype kernel layers prefix source threads",
     "LSTM.forward": "kernel params rng state steps training x",
     "LSTM.backward": "cache dstate dy grads params",

@@ -19,7 +19,7 @@ from gatewright.errors import (
     OptionError,
     ShapeError,
 )
-from gatewright.importers import from_pytorch
+from gatewright.importers import from_keras, from_pytorch
 from gatewright.layers import (
     GRU,
     LSTM,
@@ -97,6 +97,7 @@ __all__ = [
     "Stream",
     "UninformativeError",
     "Warmup",
+    "from_keras",
     "from_pytorch",
     "gradcheck",
     "load",
