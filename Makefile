@@ -1,8 +1,10 @@
-# make demo     the main job: forecasts the sunspots, draws the result and says where the pictures are
-# make test     every check
-# make golden   records the frameworks' outputs again and compares (large: installs PyTorch and Keras)
-# make bench    measures against the frameworks and writes the README's table (large: installs them; half an hour)
-# make clean    removes the environment and the caches
+# make demo          the main job: forecasts the sunspots, draws the result and says where the pictures are
+# make test          every check
+# make test-kernels  the reference's tests on compiled code, at every width of the machine and from the library
+# make test-neon     the compiled kernels on aarch64, under qemu; on Debian: apt-get install qemu-user binutils-aarch64-linux-gnu
+# make golden        records the frameworks' outputs again and compares (large: installs PyTorch and Keras)
+# make bench         measures against the frameworks and writes the README's table (large: installs them; half an hour)
+# make clean         removes the environment and the caches
 #
 # PYTHON is the Python to begin with (3.11 or newer), VENV the folder of the virtual environment.
 # make itself can't handle spaces in file names, so no target here is a file: scripts/environment.py keeps a stamp of its own.
@@ -10,7 +12,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 
-.PHONY: demo test golden bench clean
+.PHONY: demo test test-kernels test-neon golden bench clean
 
 demo:
 	@"$(PYTHON)" scripts/environment.py "$(VENV)" plot
@@ -19,6 +21,16 @@ demo:
 test:
 	@"$(PYTHON)" scripts/environment.py "$(VENV)" plot dev
 	@sh scripts/check "$(VENV)/bin/python"
+
+test-kernels:
+	@"$(PYTHON)" scripts/environment.py "$(VENV)" plot dev
+	@sh scripts/check_kernels "$(VENV)/bin/python"
+
+test-neon:
+	@"$(PYTHON)" scripts/environment.py "$(VENV)" plot dev
+	@command -v qemu-aarch64 >/dev/null && command -v aarch64-linux-gnu-ld >/dev/null || \
+		{ echo "test-neon needs Debian's packages qemu-user and binutils-aarch64-linux-gnu" >&2; exit 2; }
+	@"$(VENV)/bin/python" -m pytest tests/kernels/test_neon.py
 
 golden:
 	@"$(PYTHON)" scripts/environment.py "$(VENV)" bench

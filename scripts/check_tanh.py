@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gatewright.kernels import mathematics, target
+from gatewright.kernels import backend, mathematics, target
 from gatewright.kernels.call import Call, address
 from gatewright.kernels.emitter import Emitter
 
@@ -29,7 +29,7 @@ def elementwise(name: str, lanes: int) -> Function:
         x, y, vectors = (e.field(block, index) for index in range(3))
         with e.each(vectors) as k:
             e.store(mathematics.FUNCTIONS[name](e, e.load(x, (k, e.width))), y, (k, e.width))
-    code = target.Code(e.text(), "apply")
+    code = backend.in_memory(e.text())
 
     def function(x: np.ndarray) -> np.ndarray:
         vectors = -(-len(x) // lanes)

@@ -4,19 +4,65 @@ import ipaddress
 import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import architecture
 import hypothesis
 import pytest
 
+from gatewright.kernels import library
+
 # The reasons for which a test may be skipped (or expected to fail), word for word. Any other skip is a failure.
-ALLOWED_SKIPS: frozenset[str] = frozenset()
+ALLOWED_SKIPS = frozenset({"about x86-64 processors", "qemu-user and binutils-aarch64-linux-gnu are not installed"})
+
+# A library that was built beside the package decides nothing here: tests that want one make it.
+library.FOLDER = Path("no-such-folder")
+
+RERUN = pytest.StashKey[Any]()  # of --compiled
 
 # No deadline: no test judges time. Derandomized: a red run is red again; HYPOTHESIS_PROFILE=search looks further.
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.register_profile("search", deadline=None, max_examples=1000, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--compiled=16`: the reference's tests on compiled code (tests/compiled.py)."""
+    parser.addoption(
+        "--compiled", metavar="LANES", help="run kernels of so many lanes, or of a `library` (or a folder with one)"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Lets everything run on compiled code where that was asked for."""
+    if config.getoption("--compiled"):
+        import compiled
+
+        config.stash[RERUN] = compiled.Rerun(config.getoption("--compiled"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With --compiled, leaves the tests that it is meant for."""
+    if RERUN in config.stash:
+        import compiled
+
+        names = [item.nodeid.removeprefix("tests/") for item in items]
+        config.hook.pytest_deselected(
+            items=[item for item, name in zip(items, names, strict=True) if not compiled.belongs(name)]
+        )
+        items[:] = [item for item, name in zip(items, names, strict=True) if compiled.belongs(name)]
+
+
+@pytest.fixture(autouse=True)
+def which_code_ran(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With --compiled, fails a test that ran the reference where a kernel should have run."""
+    rerun = request.config.stash.get(RERUN, None)
+    if rerun:
+        rerun.ran.clear()
+    yield
+    if rerun:
+        rerun.judge(request.node.nodeid)
 
 
 def pytest_report_header() -> str:

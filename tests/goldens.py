@@ -1,4 +1,4 @@
-"""The recorded outputs of Keras' and PyTorch's layers, and their weights in our layout."""
+"""The recorded outputs of Keras', PyTorch's and onnxruntime's layers, and their weights in our layout."""
 
 import json
 from pathlib import Path
@@ -30,7 +30,8 @@ def from_torch(kind, arrays, layer, direction, prefix=""):
     """The weights (prefix "") or their gradients ("d.") of one layer and direction, in our layout and with one bias."""
     suffix = f"l{layer}" + ("_reverse" if direction else "")
     W, U, b, recurrent_b = (arrays[f"{prefix}{n}_{suffix}"] for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
-    size, order = U.shape[1], TORCH_BLOCKS[kind]
+    order = TORCH_BLOCKS[kind]
+    size = len(U) // len(order)
 
     def arrange(a):
         return np.concatenate([a[k * size : (k + 1) * size] for k in order]).T
@@ -42,7 +43,8 @@ def from_torch(kind, arrays, layer, direction, prefix=""):
     if kind == "gru":
         merged = np.concatenate([merged[: 2 * size], b[2 * size :]])
         found["bn"] = recurrent_b[2 * size :]
-    return found | {"b": merged}
+    projection = f"{prefix}weight_hr_{suffix}"
+    return found | {"b": merged} | ({"V": arrays[projection].T} if projection in arrays else {})
 
 
 def from_keras(about, arrays):
@@ -57,6 +59,45 @@ def from_keras(about, arrays):
             found["bn"] = b[1, 2 * size :]
         directions.append(found)
     return [directions]
+
+
+ONNX_GATES = {"rnn": ("n", "n"), "gru": ("zrn", "zrn"), "lstm": ("iofg", "ifgo")}  # ONNX's order and ours
+ONNX_NAMES = {
+    "Relu": "relu", "LeakyRelu": "leaky_relu", "ThresholdedRelu": "thresholded_relu", "Tanh": "tanh", "Softsign": "softsign",
+    "ScaledTanh": "scaled_tanh", "Sigmoid": "sigmoid", "HardSigmoid": "hard_sigmoid", "Affine": "affine", "Elu": "elu",
+    "Softplus": "softplus",
+}  # fmt: skip
+ONNX_TAKES = {"LeakyRelu": 1, "ThresholdedRelu": 1, "ScaledTanh": 2, "HardSigmoid": 2, "Affine": 2, "Elu": 1}  # constants
+
+
+def onnx_activations(about):
+    """The activations of a case recorded with onnxruntime, all directions': (our name, its constants)."""
+    alphas, betas = iter(about.get("activation_alpha", [])), iter(about.get("activation_beta", []))
+    defaults = {"rnn": ["Tanh"], "gru": ["Sigmoid", "Tanh"], "lstm": ["Sigmoid", "Tanh", "Tanh"]}[about["kind"]]
+    found = []
+    for name in about.get("activations", defaults):
+        count = ONNX_TAKES.get(name, 0)
+        found.append((ONNX_NAMES[name], *(next(source) for source in (alphas, betas)[:count])))
+    return found
+
+
+def from_onnx(about, arrays, direction):
+    """The weights (float64) of one direction in our layout, a coupled forget gate left out."""
+    kind, coupled = about["kind"], bool(about.get("input_forget"))
+
+    def arrange(a, theirs, ours):
+        blocks = dict(zip(theirs, np.split(a.astype(float), len(theirs)), strict=True))
+        return np.concatenate([blocks[letter] for letter in ours if letter != "f" or not coupled])
+
+    parts = arrays["W"][direction], arrays["R"][direction], *np.split(arrays["B"][direction], 2)
+    W, U, b, recurrent_b = (arrange(a, *ONNX_GATES[kind]) for a in parts)
+    found = {"W": W.T, "U": U.T, "b": b + recurrent_b}
+    if about.get("linear_before_reset"):
+        size = len(b) // 3
+        found |= {"b": np.concatenate([found["b"][: 2 * size], b[2 * size :]]), "bn": recurrent_b[2 * size :]}
+    if "P" in arrays:
+        found["P"] = arrange(arrays["P"][direction], "iof", "ifo")
+    return found
 
 
 def lists(value):

@@ -1,6 +1,8 @@
-"""Helpers for the tests of layers: random parameters and states, gradients of the whole by complex step or differences."""
+"""Helpers for the tests of layers: random parameters and states, the oracle's values, gradients of the whole."""
 
 import numpy as np
+import oracle
+from strategies import as_lists
 
 from gatewright.parameters import Parameters
 
@@ -92,3 +94,27 @@ def worst_error(layer, params, x, state=None, steps=None, *, seed=0, directions=
             assert derivative != 0 or not nothing_zero, f"{name}: nothing to compare"
             worst = max(worst, abs(derivative - wanted) / max(largest, 1e-3))
     return worst
+
+
+def prefixes(num_layers, bidirectional):
+    """The names' prefixes as DESIGN fixes them for files: [layer<k>.][forward.|backward.]."""
+    return [
+        [(f"layer{k}." if num_layers > 1 else "") + d for d in (("forward.", "backward.") if bidirectional else ("",))]
+        for k in range(num_layers)
+    ]
+
+
+def by_oracle(kind, params, x, state, steps, options):
+    """The oracle's (y, state) for a layer's own parameters."""
+    names = prefixes(options.get("num_layers", 1), options.get("bidirectional", False))
+    weights = [[{n.removeprefix(p): a.tolist() for n, a in params.items() if n.startswith(p)} for p in row] for row in names]
+    words = options | {"reset_after": kind == "gru"}
+    handed = None if state is None else [a.tolist() for a in state]
+    return oracle.recurrent(kind.split("_")[0], x.tolist(), weights, words, handed, **(as_lists(steps) if steps else {}))
+
+
+def assert_same(got, wanted, tolerance=1e-12):
+    """Nests of arrays and lists agree, empty ones in shape only where the oracle can know it."""
+    for a, b in zip(arrays_of(got), wanted if isinstance(got, tuple) else [wanted], strict=True):
+        if a.size:
+            np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * max(1, np.abs(b).max()))

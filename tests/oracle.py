@@ -2,7 +2,9 @@
 
 Lists and `math` only: no NumPy and nothing of the library, so that no mistake can be made twice. Arrays are nested lists,
 batch first: x[b][t][f]. The weights of a recurrent stack are `weights[layer][direction]`, a dict of nested lists with the
-names W (F, kH), U (H, kH), b (kH), bn (H), h0 (H), c0 (H); gates stand in the order i f g o (LSTM) and z r n (GRU).
+names W (F, kH), U (H, kH), b (kH), bn (H), h0 (H), c0 (H); gates stand in the order i f g o (LSTM) and z r n (GRU). An LSTM may
+have peepholes P (3H), in the order i f o, and a projection V (H, R): then U is (R, 4H) and h0 (R); with `coupled` gates the
+forget gate's block is left out of W, U, b and P.
 States are [layer * directions + direction][b][j]. Slow on purpose; only for small sizes.
 """
 
@@ -32,6 +34,9 @@ ACTIVATIONS = {
     "softplus": _softplus,
     "elu": lambda x, alpha=1.0: x if x > 0 else alpha * math.expm1(x),
     "leaky_relu": lambda x, alpha=0.2: x if x > 0 else alpha * x,
+    "thresholded_relu": lambda x, alpha=1.0: x if x > alpha else 0.0,
+    "scaled_tanh": lambda x, alpha, beta: alpha * math.tanh(beta * x),
+    "affine": lambda x, alpha, beta: alpha * x + beta,
     "gelu": lambda x: 0.5 * x * math.erfc(-x / math.sqrt(2.0)),
     "silu": lambda x: x * _sigmoid(x),
 }
@@ -45,7 +50,10 @@ def softmax(row):
 
 
 def activation(spec):
-    """The function, list to list, of a name, of None (linear), or of (name, alpha[, beta])."""
+    """The function, list to list, of a name, of None (linear), of (name, alpha[, beta]), or of {"of": …, "clip": …}."""
+    if isinstance(spec, dict):
+        inner, clip = activation(spec["of"]), spec["clip"]
+        return lambda row: inner([min(max(v, -clip), clip) for v in row])
     if spec == "softmax":
         return softmax
     name, *constants = spec if isinstance(spec, tuple) else (spec or "linear",)
@@ -67,9 +75,14 @@ def _bias(w, column, name="b"):
     return w[name][column] if name in w else 0.0
 
 
+def _units(w):
+    """H: the rows of a projection, or else of U."""
+    return len(w["V"] if "V" in w else w["U"])
+
+
 def _gate(x, h, w, k):
     """Block k of x @ W + h @ U + b; h None leaves its part out."""
-    size = len(w["U"])
+    size = _units(w)
     columns = range(k * size, (k + 1) * size)
     return [affine(x, w["W"], j) + (affine(h, w["U"], j) if h else 0.0) + _bias(w, j) for j in columns]
 
@@ -79,15 +92,28 @@ def rnn_step(x, h, w, act, **_):
     return (act(_gate(x, h, w, 0)),)
 
 
-def lstm_step(x, h, c, w, act, gate, **_):
+def lstm_step(x, h, c, w, act, gate, out, coupled=False, **_):
     """The next (h, c)."""
-    i, f, g, o = (function(_gate(x, h, w, k)) for k, function in enumerate((gate, gate, act, gate)))
-    c = [f[j] * c[j] + i[j] * g[j] for j in range(len(c))]
-    s = act(c)
-    return [o[j] * s[j] for j in range(len(c))], c
+    letters, size = "igo" if coupled else "ifgo", len(c)
+
+    def before(letter, cell):
+        row = _gate(x, h, w, letters.index(letter))
+        if "P" not in w:
+            return row
+        first = letters.replace("g", "").index(letter) * size
+        return [row[j] + w["P"][first + j] * cell[j] for j in range(size)]
+
+    i = gate(before("i", c))
+    f = [1.0 - v for v in i] if coupled else gate(before("f", c))
+    g = act(_gate(x, h, w, letters.index("g")))
+    c = [f[j] * c[j] + i[j] * g[j] for j in range(size)]
+    o = gate(before("o", c))
+    s = out(c)
+    m = [o[j] * s[j] for j in range(size)]
+    return ([affine(m, w["V"], r) for r in range(len(w["V"][0]))] if "V" in w else m), c
 
 
-def gru_step(x, h, w, act, gate, reset_after=True):
+def gru_step(x, h, w, act, gate, reset_after=True, **_):
     """The next (h,)."""
     size = len(h)
     z, r = gate(_gate(x, h, w, 0)), gate(_gate(x, h, w, 1))
@@ -127,8 +153,23 @@ def segments(live, starts=None):
 # ---------------------------------------------------------------------------------------------------- recurrent layers
 
 
-def _fresh(w, size, count):
-    return [list(w[name]) if name in w else [0.0] * size for name in ("h0", "c0")[:count]]
+def _fresh(w, count):
+    sizes = {"h0": len(w["U"]), "c0": _units(w)}
+    return [list(w[name]) if name in w else [0.0] * sizes[name] for name in ("h0", "c0")[:count]]
+
+
+def _functions(options):
+    """act, gate and out, list to list, of what the layers take."""
+    first = options.get("activation", "tanh")
+    specs = [first, options.get("recurrent_activation", "sigmoid"), options.get("cell_activation") or first]
+    if options.get("clip") is not None:
+        specs = [{"of": spec, "clip": options["clip"]} for spec in specs]
+    return dict(zip(("act", "gate", "out"), map(activation, specs), strict=True))
+
+
+def _way(options, d):
+    """The options of a direction: a list means one for each."""
+    return {name: value[d] if isinstance(value, list) else value for name, value in options.items()}
 
 
 def scan(kind, x, parts, w, options, handed=None):
@@ -137,12 +178,12 @@ def scan(kind, x, parts, w, options, handed=None):
     `parts` are the times of each segment in the order of processing; `handed` the state for the first one, or None.
     """
     step, count = STEPS[kind]
-    act, gate = activation(options.get("activation", "tanh")), activation(options.get("recurrent_activation", "sigmoid"))
+    words = _functions(options) | {"reset_after": options.get("reset_after", True), "coupled": options.get("coupled", False)}
     states, state = {}, None
     for number, times in enumerate(parts):
-        state = _fresh(w, len(w["U"]), count) if number or handed is None else [list(v) for v in handed]
+        state = _fresh(w, count) if number or handed is None else [list(v) for v in handed]
         for t in times:
-            state = step(x[t], *state, w=w, act=act, gate=gate, reset_after=options.get("reset_after", True))
+            state = step(x[t], *state, w=w, **words)
             states[t] = state
     return states, state
 
@@ -167,7 +208,7 @@ def recurrent(kind, x, weights, options, state=None, lengths=None, mask=None, st
                 below, above = above, {}
             order = [part[::-1] for part in parts] if d else parts
             handed = None if state is None else [plane[index][b] for plane in state]
-            found, end = scan(kind, below, order, weights[layer][d], options, handed)
+            found, end = scan(kind, below, order, weights[layer][d], _way(options, d), handed)
             above = {t: above.get(t, []) + list(found[t][0]) for t in found}
             states.append(found)
             ends.append(end)
@@ -176,7 +217,9 @@ def recurrent(kind, x, weights, options, state=None, lengths=None, mask=None, st
             rows.append([v for end in ends[-len(weights[0]) :] for v in end[0]])
         elif options.get("return_state_sequence"):
             joined = [{t: [v for s in states for v in s[t][k]] for t in states[0]} for k in range(count)]
-            rows.append([_arrange(one, parts, time, row_starts, _width(weights) * len(weights), options) for one in joined])
+            widths = [len(places) * size(weights[0][0]) for size in (lambda w: len(w["U"]), _units)]
+            pairs = zip(joined, widths, strict=False)
+            rows.append([_arrange(one, parts, time, row_starts, width, options) for one, width in pairs])
         else:
             rows.append(_arrange(above, parts, time, row_starts, _width(weights), options))
     y = [[row[k] for row in rows] for k in range(count)] if options.get("return_state_sequence") else rows

@@ -338,6 +338,7 @@ ABSURD = [
     {"type": "GRU", "input_size": HUGE, "hidden_size": 3},
     {"type": "GRU", "input_size": 2, "hidden_size": 3, "num_layers": HUGE},
     {"type": "LSTM", "input_size": HUGE**3, "hidden_size": HUGE**3, "num_layers": HUGE**3, "bidirectional": True},
+    {"type": "LSTM", "input_size": 2, "hidden_size": 3, "projection": HUGE},
     {"type": "Dense", "input_size": HUGE, "output_size": HUGE},
     {"type": "Embedding", "count": HUGE, "size": HUGE},
     {"type": "LayerNorm", "size": HUGE},

@@ -58,3 +58,10 @@ def test_the_hidden_packages_are_hidden() -> None:
 def test_the_command_says_what_it_does_on_a_bare_install() -> None:
     source = "from gatewright.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit as end:\n    sys.exit(end.code)"
     assert "forecast" in python(f"{HIDE}\n{source}")
+
+
+def test_running_a_model_loads_nothing_that_only_training_needs() -> None:
+    source = "import gatewright as gw\ngw.Model(gw.LSTM(1, 2)).predict([[[1.0]]])\nprint(*sys.modules)"
+    names = set(python(f"{HIDE}\n{source}").split())
+    assert "gatewright.model" in names
+    assert not {name for name in names if name.startswith("gatewright.training")} | (names & {"tempfile", "csv"})

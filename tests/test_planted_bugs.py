@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 import gatewright as gw
-from gatewright.cells import gru, lstm, rnn
+from gatewright import activations
+from gatewright.cells import gru, lstm, lstm_variants, rnn
 
-LAYERS = {"lstm": (gw.LSTM, lstm), "gru": (gw.GRU, gru), "rnn": (gw.RNN, rnn)}
+LAYERS = {"lstm": (gw.LSTM, lstm), "variants": (gw.LSTM, lstm_variants), "gru": (gw.GRU, gru), "rnn": (gw.RNN, rnn)}
 ALL = {"W", "U", "b", "x", "h", "c"}
 
 
@@ -112,12 +113,30 @@ OTHERS = {
     "rnn: dh is not multiplied by U": ("rnn", [("dh = dz[t] @ U.T", "dh = dz[t]")]),
     "rnn: the final state's gradient is left out": ("rnn", [("dh = dstate.h", "dh = 0 * dstate.h")]),
 }
+PEEPHOLES, COUPLED, PROJECTION = {"peepholes": True}, {"coupled": True}, {"projection": 3}
+# … and in what an LSTM can be beyond the textbook: the options, the edit, the tensors it spoils.
+VARIANTS = {
+    "the gradient of o's peephole from the old c": (PEEPHOLES, ("(dzo, c[1:])]", "(dzo, c[:-1])]"), {"P"}),
+    "the gradient of i's peephole from the new c": (PEEPHOLES, ("[(dzi, c[:-1])", "[(dzi, c[1:])"), {"P"}),
+    "dc without o's peephole": (PEEPHOLES, ("dc = dc + po * dzo[t]", "pass"), {*ALL, "P"}),
+    "dc without f's peephole": (PEEPHOLES, ("dc = dc + pf * dzf[t]", "pass"), {*ALL, "P"}),
+    "dc without i's peephole": (PEEPHOLES, ("dc = dc + pi * dzi[t]", "pass"), {*ALL, "P"}),
+    "o sees the old c": (PEEPHOLES, ("zo[t] += po * c[t + 1]\n", "zo[t] += po * c[t]\n"), {*ALL, "P"}),
+    "the coupled gate gives nothing back": (COUPLED, ("di = di - df", "pass"), ALL),
+    "… or the opposite": (COUPLED, ("di = di - df", "di = di + df"), ALL),
+    "dh does not go back through V": (PROJECTION, ("dh_steps[t] @ V.T", "dh_steps[t]"), {*ALL, "V"}),
+    "dV from what was projected already": (PROJECTION, ("rows(m).T @ rows(dh_steps)", "rows(h[1:]).T @ rows(dh_steps)"), {"V"}),
+    "dV from the outer gradients alone": (PROJECTION, ("rows(m).T @ rows(dh_steps)", "rows(m).T @ rows(dsteps.h)"), {"V"}),
+    "the derivative of another activation": (
+        {"cell_activation": "softplus"}, ("dc = dc + d_out(", "dc = dc + d_act("), ALL,
+    ),
+}  # fmt: skip
 
 
-def both(monkeypatch, kind, edits, activation="tanh"):
+def both(monkeypatch, kind, edits, activation="tanh", **options):
     """The reports of the cell as it is and with the mistake in it."""
     cls, cell = LAYERS[kind]
-    layer = cls(3, 3, activation=activation)  # F = H, so that a gradient can go to the wrong weight
+    layer = cls(3, 3, activation=activation, **options)  # F = H, so that a gradient can go to the wrong weight
     sound = check(layer)
     monkeypatch.setattr(cls, "cell", planted(cell, *edits))
     return sound, check(layer)
@@ -149,6 +168,23 @@ def test_mistakes_in_the_other_cells_are_caught(monkeypatch, mistake):
     assert sound.ok, sound
     assert not unsound.ok
     assert unsound.worst.error > 1e-3
+
+
+@pytest.mark.parametrize("mistake", VARIANTS)
+def test_mistakes_in_the_variants_are_caught(monkeypatch, mistake):
+    options, edit, spoiled = VARIANTS[mistake]
+    sound, unsound = both(monkeypatch, "variants", [edit], **options)
+    assert sound.ok, sound
+    assert unsound.worst.error > 1e-3
+    assert wrong(unsound) == spoiled, unsound
+
+
+def test_a_clip_that_lets_gradients_through_is_caught(monkeypatch):
+    sound = check(gw.GRU(3, 3, clip=0.5))
+    monkeypatch.setattr(activations, "_d_clipped", lambda backward, clip: backward)
+    unsound = check(gw.GRU(3, 3, clip=0.5))
+    assert sound.ok, sound
+    assert wrong(unsound) == {"W", "U", "b", "bn", "x", "h"}
 
 
 def test_weak_checks_are_refused():

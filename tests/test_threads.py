@@ -77,22 +77,24 @@ def test_a_bound_ends_with_its_block(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     with threads.Threads(3).limit():
         assert len(threads.shares(100, 1e12)) == 3
-        with threads.Threads(2).limit(blas=False):
+        with threads.Threads(2).allow():
             assert len(threads.shares(100, 1e12)) == 2
     assert len(threads.shares(100, 1e12)) == 1
 
 
 def test_work_on_a_thread_of_ours_is_not_shared_again():
     found = []
+    meet = threading.Barrier(2, timeout=20)
     with threads.Threads(4).limit():
-        threads.together([lambda: None, lambda: found.append(threads.shares(10, 1e12))])
+        threads.together([meet.wait, lambda: found.append(threads.shares(10, 1e12)) or meet.wait()])
     assert found == [[slice(0, 10)]]
 
 
 def test_who_finds_the_threads_busy_works_alone():
-    names, inner = [], []
+    names, inner, meet = [], [], threading.Barrier(2, timeout=20)
 
     def task():
+        meet.wait()  # both are running
         threads.together([lambda: inner.append(threading.current_thread().name)] * 2)
         names.append(threading.current_thread().name)
 
@@ -101,18 +103,35 @@ def test_who_finds_the_threads_busy_works_alone():
     assert sorted(inner) == sorted(names * 2)
 
 
-def test_an_error_on_a_thread_is_raised_here_when_all_are_done():
-    done = []
+def test_what_no_thread_has_begun_is_done_here(monkeypatch):
+    """As on a machine whose processors are all busy."""
+    done, free = [], threading.Event()
+    with ThreadPoolExecutor(1) as busy:
+        busy.submit(free.wait)
+        monkeypatch.setattr(threads, "_executors", [busy])
+        threads.together([lambda k=k: done.append((k, threading.current_thread())) for k in range(3)])
+        free.set()
+    assert sorted(k for k, _ in done) == [0, 1, 2]
+    assert {thread for _, thread in done} == {threading.current_thread()}
+
+
+def test_an_error_on_any_thread_is_raised_here_when_all_are_done():
+    done, meet = [], threading.Barrier(2, timeout=20)
 
     def wrong():
+        meet.wait()
         raise ZeroDivisionError
 
-    for tasks in ([wrong, lambda: done.append(1)], [lambda: done.append(1), wrong]):
+    def right():
+        meet.wait()
+        done.append(1)
+
+    for tasks in ([wrong, right], [right, wrong]):
         with pytest.raises(ZeroDivisionError):
             threads.together(tasks)
     assert done == [1, 1]
-    threads.together([lambda: done.append(2)] * 2)
-    assert done == [1, 1, 2, 2]
+    threads.together([right, right])
+    assert done == [1, 1, 1, 1]
 
 
 def test_stretches_are_even_and_leave_nothing_out():
@@ -126,8 +145,8 @@ def test_stretches_are_even_and_leave_nothing_out():
 
 
 def _shared_in_a_child(result):
-    done = []
-    threads.together([lambda: done.append(threading.current_thread().name) for _ in range(2)])
+    done, meet = [], threading.Barrier(2, timeout=20)
+    threads.together([lambda: done.append(threading.current_thread().name) or meet.wait()] * 2)
     result.put(len(set(done)))
 
 
@@ -142,3 +161,40 @@ def test_a_forked_process_starts_threads_of_its_own():
     child.join(20)
     assert child.exitcode == 0
     assert result.get(timeout=5) == 2
+
+
+@pytest.mark.parametrize("layer", [gw.LSTM(6, 20, num_layers=2), gw.GRU(6, 9, bidirectional=True), gw.RNN(6, 16)], ids=repr)
+def test_training_shares_the_rows(layer, counted):
+    """The same gradients up to rounding, and the same bits each time."""
+    y = RNG.standard_normal((5, 40, 2)).astype(np.float32)
+    lengths = [40, 7, 21, 40, 3]
+    found = []
+    for count in (1, 2, 3, 3):
+        net = gw.Sequential(layer, gw.Dense(layer.shape_out((1, 1, 6))[-1], 2))
+        model, began = gw.Model(net, seed=0, kernel="compiled", threads=count), len(counted)
+        grads = [model.gradients(X, y)[1].flat, model.gradients(X, y, lengths=lengths)[1].flat]
+        assert (len(counted) > began) == (count > 1)
+        model.fit(X, y, epochs=2, verbose=False)
+        found.append([*grads, model.parameters.flat])
+    for got in found[1:]:
+        for a, b in zip(got, found[0], strict=True):
+            assert np.abs(a - b).max() < 1e-5 * np.abs(b).max()
+    for a, b in zip(found[2], found[3], strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_blas_has_one_thread_where_compiled_code_does_the_work(monkeypatch):
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    bounds, loss = [], gw.losses.MSE()
+
+    def spying(pred, target):
+        bounds.append({pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"})
+        return loss(pred, target)
+
+    x, y = X[:2, :3], RNG.standard_normal((2, 3, 20)).astype(np.float32)
+    with threadpoolctl.threadpool_limits(2):
+        for kernel in ("compiled", "numpy"):
+            gw.Model(gw.LSTM(6, 20), seed=0, kernel=kernel).fit(x, y, loss=spying, verbose=False)
+    assert bounds == [{1}, {2}]

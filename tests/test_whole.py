@@ -30,9 +30,8 @@ def cases(draw):
     return draw(st.sampled_from(["mse", "cross_entropy"])), batch, time, steps, weights, draw(st.integers(0, 999))
 
 
-@given(cases())
-def test_losses_over_live_steps(case):
-    """predict, evaluate and gradients agree with scalar sums; NaN at dead steps of x and y is never read."""
+def drawn(case):
+    """(model, x, y, its words for lengths, masks and weights, the weight of every step) of a case; NaN at dead steps."""
     loss, batch, time, steps, weighing, seed = case
     rng = np.random.default_rng(seed)
     final = "softmax" if loss == "cross_entropy" else "tanh"
@@ -41,25 +40,38 @@ def test_losses_over_live_steps(case):
         flat[:] = 0.5 * rng.standard_normal(flat.shape)
     live = steps.live(batch, time)
     x = np.where(live[..., None], rng.standard_normal((batch, time, 2)), np.nan)
-    words, mask = as_lists(steps), live.tolist()
     if loss == "mse":
         y = np.where(live[..., None], rng.standard_normal((batch, time, 2)), np.nan)
     else:
         y = np.where(live, rng.integers(0, 2, (batch, time)), 0)
     given_weights = {None: None, "rows": rng.random(batch) + 0.1, "steps": rng.random((batch, time)) + 0.1}[weighing]
     spread = None if weighing is None else np.broadcast_to(given_weights.reshape(batch, -1), (batch, time)).tolist()
+    return model, x, y, {"sample_weight": given_weights, **steps._asdict()}, spread
 
-    said = by_oracle(model, x, words, mask, final)
+
+@given(cases())
+def test_losses_over_live_steps(case):
+    """predict, evaluate and gradients agree with scalar sums; NaN at dead steps of x and y is never read."""
+    loss, batch, time, steps, *_ = case
+    model, x, y, kept, spread = drawn(case)
+    words, mask = as_lists(steps), steps.live(batch, time).tolist()
+    said = by_oracle(model, x, words, mask, "softmax" if loss == "cross_entropy" else "tanh")
     np.testing.assert_allclose(model.predict(x, **steps._asdict()), said, rtol=0, atol=1e-12)
     logits = by_oracle(model, x, words, mask, None)
     wanted = (
         oracle.mse(said, y.tolist(), mask, spread) if loss == "mse" else oracle.cross_entropy(logits, y.tolist(), mask, spread)
     )
-    kept = {"sample_weight": given_weights, **steps._asdict()}
-    assert abs(model.evaluate(x, y, loss=loss, **kept)["loss"] - wanted) < 1e-12 * max(1, abs(wanted))
-    value, grads = model.gradients(x, y, loss, **kept)
-    assert abs(value - wanted) < 1e-12 * max(1, abs(wanted))
-    v, start, ends = rng.standard_normal(grads.flat.shape), model.parameters.flat.copy(), []
+    found = [model.evaluate(x, y, loss=loss, **kept)["loss"], model.gradients(x, y, loss, **kept)[0]]
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-12 * max(1, abs(wanted)))
+
+
+@given(cases())
+def test_gradients_over_live_steps(case):
+    """The gradients of such a loss are its differences."""
+    loss, *_, seed = case
+    model, x, y, kept, _ = drawn(case)
+    grads = model.gradients(x, y, loss, **kept)[1]
+    v, start, ends = np.random.default_rng(seed).standard_normal(grads.flat.shape), model.parameters.flat.copy(), []
     for step in (1e-6, -1e-6):
         with model.parameters.edit() as flat:
             flat[:] = start + step * v

@@ -7,6 +7,8 @@ model.fit(x, y, epochs=20)
 y = model.predict(x)
 """
 
+from typing import TYPE_CHECKING, Any
+
 from gatewright.activations import Activation
 from gatewright.checking import Report, UninformativeError, gradcheck
 from gatewright.errors import (
@@ -19,7 +21,7 @@ from gatewright.errors import (
     OptionError,
     ShapeError,
 )
-from gatewright.importers import from_keras, from_pytorch
+from gatewright.importers import from_keras, from_pytorch, load
 from gatewright.layers import (
     GRU,
     LSTM,
@@ -36,16 +38,18 @@ from gatewright.layers import (
     Sequential,
     Shared,
 )
-from gatewright.model import Model, load
+from gatewright.model import Model
 from gatewright.parameters import Parameters
 from gatewright.steps import Steps
 from gatewright.streaming import Stream
-from gatewright.training import losses
-from gatewright.training.callbacks import Callback, CSVLogger, EarlyStopping, History, JSONLogger
-from gatewright.training.checkpoint import Checkpoint, ResumeWarning
-from gatewright.training.metrics import Metric
-from gatewright.training.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
-from gatewright.training.schedules import Cosine, ReduceOnPlateau, Schedule, StepDecay, Warmup
+
+if TYPE_CHECKING:  # loaded by __getattr__ below, when something of it is first used: who only runs a model does without
+    from gatewright.training import losses
+    from gatewright.training.callbacks import Callback, CSVLogger, EarlyStopping, History, JSONLogger
+    from gatewright.training.checkpoint import Checkpoint, ResumeWarning
+    from gatewright.training.metrics import Metric
+    from gatewright.training.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
+    from gatewright.training.schedules import Cosine, ReduceOnPlateau, Schedule, StepDecay, Warmup
 
 __version__ = "0.1.0"
 
@@ -103,3 +107,15 @@ __all__ = [
     "load",
     "losses",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'gatewright' has no attribute {name!r}")
+    from gatewright import training
+
+    return getattr(training, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -14,12 +14,17 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from gatewright.arrays import Array
-from gatewright.checks import number
+from gatewright.checks import number, positive
 from gatewright.errors import OptionError, one_of
+
+NEEDED = math.inf
 
 
 class Formula(NamedTuple):
-    """One activation: its pair, the defaults of alpha and beta (None: it takes none), and whether it is analytic."""
+    """One activation: its pair, whether it is analytic, and the defaults of alpha and beta.
+
+    None stands for a constant that it does not take, NEEDED for one that has no default.
+    """
 
     forward: Callable[..., Array]
     backward: Callable[..., Array]
@@ -100,9 +105,31 @@ FORMULAS: dict[str, Formula] = {
     "leaky_relu": Formula(
         lambda x, alpha: np.where(x > 0, x, alpha * x), lambda x, y, dy, alpha: np.where(x > 0, dy, alpha * dy), False, 0.2
     ),
+    # The next three are ONNX's, which gives the constants of the last two no default.
+    "thresholded_relu": Formula(
+        lambda x, alpha: np.where(x > alpha, x, 0), lambda x, y, dy, alpha: dy * (x > alpha), False, 1.0
+    ),
+    "scaled_tanh": Formula(
+        lambda x, alpha, beta: alpha * np.tanh(beta * x),
+        lambda x, y, dy, alpha, beta: dy * alpha * beta * (1 - np.tanh(beta * x) ** 2),
+        True, NEEDED, NEEDED,
+    ),
+    "affine": Formula(
+        lambda x, alpha, beta: alpha * x + beta, lambda x, y, dy, alpha, beta: alpha * dy, True, NEEDED, NEEDED
+    ),
     # The exact one (Hendrycks & Gimpel 2016), not the tanh approximation.
     "gelu": Formula(lambda x: x * _normal_cdf(x), _d_gelu, False),
 }  # fmt: skip
+
+
+def _clipped(forward: Callable[[Array], Array], clip: float) -> Callable[[Array], Array]:
+    """y = forward(x), with x brought to [-clip, clip] first."""
+    return lambda x: forward(np.clip(x, -clip, clip))
+
+
+def _d_clipped(backward: Callable[[Array, Array, Array], Array], clip: float) -> Callable[[Array, Array, Array], Array]:
+    """Undoes `_clipped`: zero where x was beyond."""
+    return lambda x, y, dy: backward(np.clip(x, -clip, clip), y, dy) * (np.abs(x) <= clip)
 
 
 @dataclass(frozen=True, repr=False)
@@ -110,12 +137,14 @@ class Activation:
     """An activation by name, with its parameters where it has any: `gw.Activation("leaky_relu", 0.01)`.
 
     `forward(x) -> y` and `backward(x, y, dy) -> dx` take and give arrays of one shape, elementwise (softmax: along the last
-    axis). Raises OptionError for an unknown name, or for an alpha or beta that the formula does not take.
+    axis). clip: x is brought to [-clip, clip] first, the cell clip of ONNX. Raises OptionError for an unknown name, for an
+    alpha or beta that the formula does not take, or lacks, and for a clip that is not above 0.
     """
 
     name: str
     alpha: float | None = None
     beta: float | None = None
+    clip: float | None = None
     forward: Callable[[Array], Array] = field(init=False, compare=False)  # y = f(x)
     backward: Callable[[Array, Array, Array], Array] = field(init=False, compare=False)  # dx = dy f'(x), from x, y, dy
 
@@ -129,34 +158,43 @@ class Activation:
                 raise OptionError(f"activation {self.name!r} takes no {key}; got {got!r}")
             if got is not None:
                 number(f"activation {self.name!r}: {key}", got)
+            if got is None and default == NEEDED:
+                raise OptionError(f"activation {self.name!r} needs its constants: gw.Activation({self.name!r}, alpha, beta)")
             if default is not None:
                 constants[key] = default if got is None else float(got)
                 object.__setattr__(self, key, constants[key])
-        for key, function in (("forward", formula.forward), ("backward", formula.backward)):
-            # Looked up once, here: a cell calls them at every step.
-            object.__setattr__(self, key, partial(function, **constants) if constants else function)
+        # Looked up once, here: a cell calls them at every step.
+        forward, backward = (partial(f, **constants) if constants else f for f in (formula.forward, formula.backward))
+        if self.clip is not None:
+            positive(f"activation {self.name!r}: clip", self.clip)
+            object.__setattr__(self, "clip", float(self.clip))
+            forward, backward = _clipped(forward, self.clip), _d_clipped(backward, self.clip)
+        object.__setattr__(self, "forward", forward)
+        object.__setattr__(self, "backward", backward)
 
     @property
     def analytic(self) -> bool:
         """Whether the formula also holds for complex x."""
-        return FORMULAS[self.name].analytic
+        return FORMULAS[self.name].analytic and self.clip is None
 
     @property
     def plain(self) -> bool:
-        """Whether alpha and beta are those that the formula has by itself."""
+        """Whether alpha and beta are those that the formula has by itself, and nothing is clipped."""
         formula = FORMULAS[self.name]
-        return (self.alpha, self.beta) == (formula.alpha, formula.beta)
+        return (self.alpha, self.beta, self.clip) == (formula.alpha, formula.beta, None)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Activation, (self.name, self.alpha, self.beta)
+        return Activation, (self.name, self.alpha, self.beta, self.clip)
 
     def __repr__(self) -> str:
         if self.plain:
             return repr(self.name)
-        return f"Activation({', '.join(repr(v) for v in (self.name, self.alpha, self.beta) if v is not None)})"
+        words = [repr(v) for v in (self.name, self.alpha, self.beta) if v is not None]
+        return f"Activation({', '.join([*words, *([] if self.clip is None else [f'clip={self.clip}'])])})"
 
 
 ActivationLike: TypeAlias = str | Activation | None
+ActivationsLike: TypeAlias = ActivationLike | tuple[ActivationLike, ActivationLike]  # one, or one a direction
 
 
 def get(spec: ActivationLike) -> Activation:

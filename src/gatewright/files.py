@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from gatewright.parameters import Parameters
 
 FORMAT = 1
 KEY = "gatewright"
-SIZES = ("input_size", "hidden_size", "output_size", "num_layers", "count", "size")
+SIZES = ("input_size", "hidden_size", "output_size", "projection", "num_layers", "count", "size")
 
 
 def write_bytes(path: Any, content: bytes, sync: bool = False) -> None:
@@ -26,6 +25,8 @@ def write_bytes(path: Any, content: bytes, sync: bool = False) -> None:
 
     sync: content and name are on the disk before this returns, so that not even a power cut leaves half a file.
     """
+    import tempfile  # here: it brings compression and more, which who reads a model doesn't need
+
     path = checked_path(path)
     if not path.parent.is_dir():
         raise MissingFileError(f"{path}: there is no folder {path.parent}")

@@ -1,13 +1,31 @@
-"""Models from other frameworks' files and weights."""
+"""Models from files: our own, and other frameworks'."""
 
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from gatewright.arrays import float_dtype
+from gatewright import files
+from gatewright.arrays import Array, float_dtype
 from gatewright.interop import keras, pytorch
 from gatewright.layers import Layer
 from gatewright.model import Model
+
+
+def load(path: Any, *, kernel: str = "auto", threads: int | None = None) -> Model:
+    """The Model in a file that `model.save` wrote; `kernel` and `threads` as in gw.Model.
+
+    Raises MissingFileError, or FormatError for a file that is truncated, foreign or of a newer version.
+    """
+    tensors, description = files.load(path)
+    return build(tensors, description, path, kernel=kernel, threads=threads)
+
+
+def build(
+    tensors: dict[str, Array], description: dict[str, Any], path: Any, *, kernel: str = "auto", threads: int | None = None
+) -> Model:
+    """The Model that `describe` described, with these tensors."""
+    layer, parameters = files.read_model(description, tensors, path)
+    return Model(layer, dtype=parameters.dtype, parameters=parameters, kernel=kernel, threads=threads)
 
 
 def from_pytorch(
@@ -22,7 +40,9 @@ def from_pytorch(
 ) -> Model:
     """The Model that computes what a PyTorch network computes, from its state dict; PyTorch need not be installed.
 
-    source: `net.state_dict()`, any mapping of names to arrays or tensors, or the path of a .safetensors file of one.
+    source: `net.state_dict()`, any mapping of names to arrays or tensors, or the path of a file of one: .safetensors, or .pt or
+    .pth as torch.save writes it, of which tensors and dicts are read and nothing is run. In a checkpoint, dicts in a dict, the
+    names are joined by dots, and `prefix` picks one: `prefix="model_state_dict"`.
     Of nn.RNN, nn.LSTM or nn.GRU the names and shapes say all, but for the `activation` of nn.RNN, "tanh" or "relu".
     layers: for a network, its parts by name in the order of application: `["lstm", "fc"]`. What names and shapes don't say, the
     layer itself does: `["embed", ("lstm", gw.LSTM(8, 16, return_sequences=False)), gw.Dropout(0.5), ("fc", gw.Dense(16, 3,

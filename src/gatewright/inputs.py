@@ -11,6 +11,8 @@ from gatewright.layers import Layer, Recurrent, Sequential
 from gatewright.state import tree_map
 from gatewright.steps import Steps
 
+ROWS = 256  # that run forward at once unless told otherwise: enough for BLAS, little memory
+
 
 class Batch(NamedTuple):
     """Checked input: dense, in the model's dtype, with its live steps; `lengths` where it came as a list."""

@@ -1,7 +1,7 @@
 """Model: a layer and its parameters, and everything that one does with them."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,11 +17,11 @@ from gatewright.state import tree_map
 from gatewright.steps import Steps, padded
 from gatewright.streaming import Stream
 from gatewright.threads import Threads
-from gatewright.training import trainer
-from gatewright.training.batches import Data, prepare, weigh
-from gatewright.training.objective import objective
-from gatewright.training.trainer import FitOptions, History
 from gatewright.weights import as_list, from_list
+
+if TYPE_CHECKING:  # at run time inside the methods that train: who only runs a model does without
+    from gatewright.training.batches import Data
+    from gatewright.training.trainer import History
 
 
 class Model:
@@ -56,9 +56,12 @@ class Model:
         # Names in files begin with an index, so that a layer alone is kept as a Sequential of one.
         self._network = layer if isinstance(layer, Sequential) else Sequential(layer)
         self._dtype, self._kernel, self._threads = float_dtype(dtype), kernel, Threads(threads)
-        for part in layers.leaves(layer):
-            if not part.children:
-                part.choice(self._dtype, kernel)
+        parts = [part for part in layers.leaves(layer) if not part.children]
+        for part in parts:
+            part.choice(self._dtype, kernel)
+        self._trains_compiled = any(
+            part.choice(self._dtype, kernel, True).load for part in parts if isinstance(part, Recurrent)
+        )
         self._rng = np.random.default_rng(seed)
         if parameters is not None and not isinstance(parameters, Parameters):
             raise OptionError(f"parameters: got {type(parameters).__name__}, wanted gw.Parameters")
@@ -96,7 +99,7 @@ class Model:
 
         Raises ShapeError, DataError or OptionError for impossible input, with what was got and what was wanted.
         """
-        size = trainer.EVALUATION_ROWS if batch_size is None else batch_size
+        size = inputs.ROWS if batch_size is None else batch_size
         checks.whole_number("batch_size", size)
         given = Steps(lengths, mask, starts)
         if given.silent and isinstance(x, np.ndarray) and x.shape[:1] <= (size,) and (found := self._pool.run(x)):
@@ -180,7 +183,7 @@ class Model:
         lengths: Any = None,
         mask: Any = None,
         starts: Any = None,
-    ) -> History:
+    ) -> "History":
         """Trains on x and y, of the output's exact shape (or class numbers, without its last axis), and tells how it went.
 
         loss: a name or gw.losses.…, or a function `(prediction, target) -> (values, gradients)`; the mean over live steps and
@@ -195,15 +198,17 @@ class Model:
         Raises ShapeError, DataError or OptionError before anything is changed, NotFiniteError, with layer, step and row, where
         NaN or infinity turns up. On Ctrl-C the best weights so far stay in the model, and KeyboardInterrupt goes on.
         """
+        from gatewright.training import trainer
+
         data = self._data(x, y, Steps(lengths, mask, starts), sample_weight)
-        options = FitOptions(
+        options = trainer.FitOptions(
             loss=loss, optimizer=optimizer, epochs=epochs, batch_size=batch_size,
             validation=None if validation is None else self._data(*inputs.validation(validation)), metrics=metrics,
             callbacks=callbacks, schedule=schedule, clip_norm=clip_norm, clip_value=clip_value, accumulate=accumulate,
             class_weight=class_weight, tbptt=tbptt, stateful=stateful, shuffle=shuffle, checkpoint=checkpoint, resume=resume,
             verbose=verbose, rng=self._rng, kernel=self._kernel,
         )  # fmt: skip
-        with self._threads.limit():
+        with self._threads.limit(self._trains_compiled):
             return trainer.fit(self._network, self._parameters, data, options)
 
     def evaluate(
@@ -213,15 +218,17 @@ class Model:
         loss: Any = "mse",
         metrics: Any = (),
         *,
-        batch_size: int = trainer.EVALUATION_ROWS,
+        batch_size: int = inputs.ROWS,
         sample_weight: Any = None,
         lengths: Any = None,
         mask: Any = None,
         starts: Any = None,
     ) -> dict[str, float]:
         """{"loss": …, metric: …} over all live steps of x (B, T, F), y and sample_weight as in `fit`; raises as it does."""
+        from gatewright.training import trainer
+
         data = self._data(x, y, Steps(lengths, mask, starts), sample_weight)
-        with self._threads.limit():
+        with self._threads.limit(self._trains_compiled):
             return trainer.evaluate(self._network, self._parameters, data, loss, metrics, batch_size, self._kernel)
 
     def gradients(
@@ -240,8 +247,10 @@ class Model:
 
         x, y and the weights are as in `fit`. Raises as `predict` does.
         """
+        from gatewright.training import trainer
+
         data = self._data(x, y, Steps(lengths, mask, starts), sample_weight)
-        with self._threads.limit():
+        with self._threads.limit(self._trains_compiled):
             return trainer.loss_and_gradients(self._network, self._parameters, data, loss, class_weight, self._kernel)
 
     def gradcheck(
@@ -265,6 +274,9 @@ class Model:
 
         x, y and the weights are as in `fit`, the rest as in gw.gradcheck. Raises UninformativeError as that does.
         """
+        from gatewright.training.batches import prepare, weigh
+        from gatewright.training.objective import objective
+
         data = self._data(x, y, Steps(lengths, mask, starts), sample_weight, np.dtype(float))
         goal = objective(self._network, loss)
         batch = prepare(goal, data, float)
@@ -364,29 +376,10 @@ class Model:
     def _batch(self, x: Any, given: Steps) -> Batch:
         return inputs.batch(self._layer, x, given, self._dtype)
 
-    def _data(self, x: Any, y: Any, given: Steps, weight: Any, dtype: Any = None) -> Data:
+    def _data(self, x: Any, y: Any, given: Steps, weight: Any, dtype: Any = None) -> "Data":
         """Checked training data; y is padded where it is a list, and checked against the output by the trainer."""
+        from gatewright.training.batches import Data
+
         batch = inputs.batch(self._layer, x, given, dtype or self._dtype)
-        return Data(
-            batch.x,
-            inputs.targets(self._network, y, batch),
-            batch.steps,
-            None if weight is None else numbers(padded(weight, batch.lengths, "sample_weight"), "sample_weight"),
-        )
-
-
-def load(path: Any, *, kernel: str = "auto", threads: int | None = None) -> Model:
-    """The Model in a file that `model.save` wrote; `kernel` and `threads` as in gw.Model.
-
-    Raises MissingFileError, or FormatError for a file that is truncated, foreign or of a newer version.
-    """
-    tensors, description = files.load(path)
-    return build(tensors, description, path, kernel=kernel, threads=threads)
-
-
-def build(
-    tensors: dict[str, Array], description: dict[str, Any], path: Any, *, kernel: str = "auto", threads: int | None = None
-) -> Model:
-    """The Model that `describe` described, with these tensors."""
-    layer, parameters = files.read_model(description, tensors, path)
-    return Model(layer, dtype=parameters.dtype, parameters=parameters, kernel=kernel, threads=threads)
+        rows = None if weight is None else numbers(padded(weight, batch.lengths, "sample_weight"), "sample_weight")
+        return Data(batch.x, inputs.targets(self._network, y, batch), batch.steps, rows)

@@ -95,7 +95,7 @@ class Pool:
             network = None
         if network is None or network.version != params.version:
             fits = x.ndim == 3 and x.size and layer.features_in in (None, x.shape[2])
-            with threads.limit(blas=False):
+            with threads.allow():
                 network = prepared(layer, params, np.zeros(x.shape, dtype), None, kernel) if fits else None
             if network is None or network.y.nbytes > SMALL:
                 self._never.add(x.shape)

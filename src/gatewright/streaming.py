@@ -113,7 +113,7 @@ class Stream:
         self._fast, self._fast_version = None, self._params.version
         if not self._layer.takes_indices:
             x = np.zeros((self._batch, self._layer.features_in or 1), self._dtype)
-            with self._threads.limit(blas=False):
+            with self._threads.allow():
                 self._fast = prepared(self._layer, self._params, x, self._state, self._kernel)
         if self._fast is not None:
             self._state = self._fast.state

@@ -1,4 +1,7 @@
-"""Weights as the list of arrays that Keras has: its order is that of the names here, only a GRU's biases differ."""
+"""Weights as the list of arrays that Keras has: its order is that of the names here, only a GRU's biases differ.
+
+What Keras does not have comes after its three arrays, as in the names: an LSTM's P and V, then h0 and c0.
+"""
 
 from collections.abc import Sequence
 from typing import Any

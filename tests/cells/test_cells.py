@@ -7,45 +7,59 @@ import oracle
 import pytest
 
 from gatewright.activations import FORMULAS, Activation
-from gatewright.cells import gru, lstm, rnn
+from gatewright.cells import gru, lstm, lstm_variants, rnn
 
 T, B, F, H = 5, 2, 3, 4
+CONSTANTS = {"scaled_tanh": (1.7, 0.6), "affine": (-0.3, 0.4), "thresholded_relu": (0.3,)}
 NAMES = [name for name in FORMULAS if name != "softmax"]  # which the layers refuse inside a cell
-CELLS = {"rnn": rnn, "lstm": lstm, "gru_after": gru, "gru_before": gru}
+PLAIN = {"rnn": rnn, "lstm": lstm, "gru_after": gru, "gru_before": gru}
+EXTRAS = [part for n in range(4) for part in itertools.combinations(("peepholes", "coupled", "projection"), n)]
+VARIANTS = ["_".join(("lstm", "variant", *part)) for part in EXTRAS]
+CELLS = PLAIN | dict.fromkeys(VARIANTS, lstm_variants)
 PAIRS = [("rnn", name, None) for name in NAMES] + list(itertools.product(("lstm", "gru_after", "gru_before"), NAMES, NAMES))
 DEFAULTS = [("rnn", "tanh", None), *((kind, "tanh", "sigmoid") for kind in ("lstm", "gru_after", "gru_before"))]
 
 
 def options_of(kind, activation="tanh", recurrent="sigmoid"):
     """The cell's options, and the same for the oracle."""
-    first, second = Activation(activation), Activation(recurrent or "sigmoid")
-    words = {"activation": activation, "recurrent_activation": recurrent, "reset_after": kind == "gru_after"}
+    specs = [(name, *CONSTANTS.get(name, ())) for name in (activation, recurrent or "sigmoid")]
+    first, second = (Activation(*spec) for spec in specs)
+    words = {"activation": specs[0], "recurrent_activation": specs[1], "reset_after": kind == "gru_after"}
     if kind == "rnn":
         return rnn.Options(first), words
+    if kind in VARIANTS:
+        words |= {"cell_activation": "silu", "coupled": "coupled" in kind}
+        return lstm_variants.Options(first, second, Activation("silu"), "coupled" in kind), words
     return (lstm.Options(first, second) if kind == "lstm" else gru.Options(first, second, kind == "gru_after")), words
+
+
+def shapes(kind, features, size, bias=True):
+    """The shapes of a kind's Weights and State, as two dicts."""
+    k = 3 if "coupled" in kind else oracle.GATES[kind.split("_")[0]]
+    width = max(1, size // 2) if "projection" in kind else size
+    weights = {"W": (features, k * size), "U": (width, k * size), "b": (k * size,)}
+    weights |= {"bn": (size,)} if kind == "gru_after" else {}
+    weights |= {"P": ((k - 1) * size,)} if "peepholes" in kind else {}
+    weights |= {"V": (size, width)} if "projection" in kind else {}
+    state = {"h": (width,), "c": (size,)} if "lstm" in kind else {"h": (size,)}
+    return {name: shape for name, shape in weights.items() if bias or name not in ("b", "bn")}, state
 
 
 def draw(kind, shape=(T, B, F, H), seed=0, bias=True, dtype=float):
     """(x, weights, state): random and nowhere zero."""
     cell, (time, batch, features, size), rng = CELLS[kind], shape, np.random.default_rng(seed)
-    k = oracle.GATES[kind.split("_")[0]]
-    arrays = [rng.standard_normal(s) * 0.5 for s in ((features, k * size), (size, k * size), (k * size,), (size,))]
-    keep = 2 + bias * (2 if kind == "gru_after" else 1)
-    x = rng.standard_normal((time, batch, features))
-    state = cell.State(*(0.7 * rng.standard_normal((batch, size)) for _ in cell.State._fields))
-    return (
-        x.astype(dtype),
-        cell.Weights(*(a.astype(dtype) for a in arrays[:keep])),
-        cell.State(*(a.astype(dtype) for a in state)),
-    )
+    weights, state = shapes(kind, features, size, bias)
+    arrays = {name: (0.5 * rng.standard_normal(s)).astype(dtype) for name, s in weights.items()}
+    x = rng.standard_normal((time, batch, features)).astype(dtype)
+    first = {name: (0.7 * rng.standard_normal((batch, *s))).astype(dtype) for name, s in state.items()}
+    return x, cell.Weights(**arrays), cell.State(**first)
 
 
-def outer_gradients(cell, shape=(T, B, F, H), seed=1, dtype=float):
+def outer_gradients(state, time=T, seed=1):
     """(dsteps, dstate): gradients of the states of every step, and of the final state."""
-    (time, batch, _, size), rng = shape, np.random.default_rng(seed)
-    n = len(cell.State._fields)
-    dsteps = cell.State(*rng.standard_normal((n, time, batch, size)).astype(dtype))
-    return dsteps, cell.State(*rng.standard_normal((n, batch, size)).astype(dtype))
+    rng = np.random.default_rng(seed)
+    dsteps = type(state)(*(rng.standard_normal((time, *a.shape)).astype(a.dtype) for a in state))
+    return dsteps, type(state)(*(rng.standard_normal(a.shape).astype(a.dtype) for a in state))
 
 
 def tensors(x, weights, state):
@@ -66,7 +80,7 @@ def worst_error(kind, options, analytic, *, bias=True, seed=0, directions=3):
     """The worst error of a directional derivative over all tensors, relative to the tensor's largest gradient."""
     cell = CELLS[kind]
     x, weights, state = draw(kind, seed=seed, bias=bias)
-    dsteps, dstate = outer_gradients(cell, seed=seed + 1)
+    dsteps, dstate = outer_gradients(state, seed=seed + 1)
     got = cell.backward(cell.forward(x, weights, state, options), weights, options, dsteps, dstate)
     gradients, named, rng = tensors(*got), tensors(x, weights, state), np.random.default_rng(seed + 2)
     assert gradients.keys() == named.keys()
@@ -113,8 +127,31 @@ def test_values(kind, activation, recurrent):
 @pytest.mark.parametrize(("kind", "activation", "recurrent"), PAIRS)
 def test_gradients(kind, activation, recurrent):
     options, _ = options_of(kind, activation, recurrent)
-    analytic = all(Activation(name or "tanh").analytic for name in (activation, recurrent))
+    analytic = all(FORMULAS[name or "tanh"].analytic for name in (activation, recurrent))
     assert worst_error(kind, options, analytic) < (1e-10 if analytic else 1e-7)
+
+
+@pytest.mark.parametrize("kind", VARIANTS)
+@pytest.mark.parametrize("activations", [("tanh", "sigmoid"), ("softplus", "tanh"), ("relu", "hard_sigmoid")])
+def test_variants_of_the_lstm(kind, activations):
+    """Every combination of peepholes, coupled gates and projection, with another activation of the cell state."""
+    options, words = options_of(kind, *activations)
+    assert against_oracle(kind, options, words) < 1e-12
+    analytic = "relu" not in activations
+    assert worst_error(kind, options, analytic) < (1e-10 if analytic else 1e-7)
+    if analytic:
+        assert worst_error(kind, options, analytic=False) < 1e-7
+
+
+def test_a_variant_without_extras_is_the_plain_lstm():
+    """To the bit, forward and backward."""
+    x, weights, state = draw("lstm")
+    outer, results = outer_gradients(state), []
+    for cell, options in ((lstm, lstm.Options()), (lstm_variants, lstm_variants.Options())):
+        given = cell.Weights(*weights[:3])
+        cache = cell.forward(x, given, state, options)
+        results.append([*cache.states, *tensors(*cell.backward(cache, given, options, *outer)).values()])
+    assert all(np.array_equal(a, b) for a, b in zip(*results, strict=True))
 
 
 @pytest.mark.parametrize(("kind", "activation", "recurrent"), DEFAULTS)
@@ -142,11 +179,11 @@ def test_nothing_to_do(kind, time, batch):
     """No steps: the state and its gradient go through; no rows: empty arrays of the right shape, zero gradients."""
     cell, shape = CELLS[kind], (time, batch, F, H)
     (x, weights, state), options = draw(kind, shape), options_of(kind)[0]
-    dsteps, dstate = outer_gradients(cell, shape)
+    dsteps, dstate = outer_gradients(state, time)
     cache = cell.forward(x, weights, state, options)
     got = cell.backward(cache, weights, options, dsteps, dstate)
     for states, first, gradient, wanted in zip(cache.states, state, got.state, dstate, strict=True):
-        assert states.shape == (time + 1, batch, H)
+        assert states.shape == (time + 1, *first.shape)
         assert np.array_equal(states[-1], first)
         assert np.array_equal(gradient, wanted)
     assert got.x.shape == x.shape
@@ -159,7 +196,7 @@ def test_nothing_to_do(kind, time, batch):
 def test_gradients_of_outputs_and_of_the_final_state_add_up(kind):
     cell, options = CELLS[kind], options_of(kind)[0]
     x, weights, state = draw(kind)
-    dsteps, dstate = outer_gradients(cell)
+    dsteps, dstate = outer_gradients(state)
     cache = cell.forward(x, weights, state, options)
     zero_steps, zero_state = (cell.State(*map(np.zeros_like, d)) for d in (dsteps, dstate))
     both, steps, final = (
@@ -172,14 +209,15 @@ def test_gradients_of_outputs_and_of_the_final_state_add_up(kind):
         np.testing.assert_allclose(both[name], steps[name] + final[name], rtol=0, atol=1e-13 * np.abs(both[name]).max())
 
 
-def test_cell_states_that_nothing_used():
+@pytest.mark.parametrize("kind", ["lstm", *VARIANTS])
+def test_cell_states_that_nothing_used(kind):
     """dsteps.c is None where no one asked for the cell states: the same as zeros."""
-    options = options_of("lstm")[0]
-    x, weights, state = draw("lstm")
-    dsteps, dstate = outer_gradients(lstm)
-    cache = lstm.forward(x, weights, state, options)
-    without = lstm.backward(cache, weights, options, dsteps._replace(c=None), dstate)
-    zeros = lstm.backward(cache, weights, options, dsteps._replace(c=np.zeros_like(dsteps.c)), dstate)
+    options, cell = options_of(kind)[0], CELLS[kind]
+    x, weights, state = draw(kind)
+    dsteps, dstate = outer_gradients(state)
+    cache = cell.forward(x, weights, state, options)
+    without = cell.backward(cache, weights, options, dsteps._replace(c=None), dstate)
+    zeros = cell.backward(cache, weights, options, dsteps._replace(c=np.zeros_like(dsteps.c)), dstate)
     assert all(np.array_equal(a, b) for a, b in zip(tensors(*without).values(), tensors(*zeros).values(), strict=True))
 
 
@@ -187,7 +225,7 @@ def test_cell_states_that_nothing_used():
 def test_arguments_and_caches_are_left_alone(kind):
     cell, options = CELLS[kind], options_of(kind)[0]
     x, weights, state = draw(kind)
-    dsteps, dstate = outer_gradients(cell)
+    dsteps, dstate = outer_gradients(state)
     cache = cell.forward(x, weights, state, options)
     arguments = [a for group in ([x], weights, state, dsteps, dstate, cache) for a in group if a is not None]
     kept = [a.copy() for a in arguments]
@@ -207,8 +245,8 @@ def test_float32(kind):
     for dtype in ("float32", "float64"):
         x, weights, state = draw(kind, dtype=dtype)
         cache = cell.forward(x, weights, state, options)
-        gradients = tensors(*cell.backward(cache, weights, options, *outer_gradients(cell, dtype=dtype)))
-        results.append({"states": np.stack(cache.states), **gradients})
+        gradients = tensors(*cell.backward(cache, weights, options, *outer_gradients(state)))
+        results.append({"states": np.concatenate(cache.states, axis=-1), **gradients})
     for name, single in results[0].items():
         assert single.dtype == np.float32, name
         np.testing.assert_allclose(single, results[1][name], rtol=0, atol=1e-5 * np.abs(results[1][name]).max())
@@ -221,7 +259,7 @@ def test_silent_far_out(kind, dtype):
     cell, options = CELLS[kind], options_of(kind)[0]
     x, weights, state = draw(kind, dtype=dtype)
     cache = cell.forward(np.sign(x) * np.array(1e4, dtype), weights, state, options)
-    gradients = tensors(*cell.backward(cache, weights, options, *outer_gradients(cell, dtype=dtype)))
+    gradients = tensors(*cell.backward(cache, weights, options, *outer_gradients(state)))
     assert all(np.isfinite(a).all() for a in (*cache.states, *gradients.values()))
 
 

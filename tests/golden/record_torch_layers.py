@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from safetensors.numpy import save_file
 
-B, T, F, H = 3, 5, 2, 3
+B, T, F, H, P = 3, 5, 2, 3, 2  # P: a projection
 LENGTHS = [5, 2, 3]
 SEED = 1  # one that leaves no tensor of any case without a gradient
 KINDS = {
@@ -21,6 +21,7 @@ KINDS = {
     "rnn_relu": lambda **kw: torch.nn.RNN(F, H, nonlinearity="relu", **kw),
     "lstm": lambda **kw: torch.nn.LSTM(F, H, **kw),
     "gru": lambda **kw: torch.nn.GRU(F, H, **kw),
+    "lstm_projection": lambda **kw: torch.nn.LSTM(F, H, proj_size=P, **kw),
 }
 
 
@@ -35,15 +36,16 @@ def record(kind, layers, directions, packed, rng):
         for p in net.parameters():
             p.copy_(torch.tensor(0.6 * rng.standard_normal(p.shape)))
     x = draw(B, T, F)
-    state = tuple(draw(layers * directions, B, H) for _ in range(2 if kind == "lstm" else 1))
-    handed = state if kind == "lstm" else state[0]
+    sizes = {"lstm": (H, H), "lstm_projection": (P, H)}.get(kind, (H,))
+    state = tuple(draw(layers * directions, B, size) for size in sizes)
+    handed = state if len(sizes) > 1 else state[0]
     if packed:
         sequence = torch.nn.utils.rnn.pack_padded_sequence(x, LENGTHS, batch_first=True, enforce_sorted=False)
         y, final = net(sequence, handed)
         y, _ = torch.nn.utils.rnn.pad_packed_sequence(y, batch_first=True, total_length=T)
     else:
         y, final = net(x, handed)
-    final = final if kind == "lstm" else (final,)
+    final = final if len(sizes) > 1 else (final,)
     dy, dfinal = draw(*y.shape), [draw(*f.shape) for f in final]
     ((y * dy).sum() + sum((f * d).sum() for f, d in zip(final, dfinal, strict=True))).backward()
     arrays = {"x": x, "y": y, "dy": dy, "dx": x.grad}

@@ -15,9 +15,9 @@ import torch
 from safetensors.numpy import save_file
 from torch import nn
 
-B, T, F, H = 3, 7, 3, 4
+B, T, F, H, P = 3, 7, 3, 4, 2  # P: a projection
 WORDS = 9
-KINDS = {"rnn_tanh": nn.RNN, "rnn_relu": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+KINDS = {"rnn_tanh": nn.RNN, "rnn_relu": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU, "lstm_projection": nn.LSTM}
 
 
 class Tagger(nn.Module):
@@ -86,7 +86,7 @@ def main():
     arrays, cases = {}, []
     for (number, kind), layers, directions, bias in itertools.product(enumerate(KINDS), (1, 2), (1, 2), (True, False)):
         case = f"{kind}_{layers}_{directions}_{'bias' if bias else 'none'}"
-        options = {"nonlinearity": kind[4:]} if kind.startswith("rnn") else {}
+        options = {"nonlinearity": kind[4:]} if kind.startswith("rnn") else {"proj_size": P} if "projection" in kind else {}
         net = KINDS[kind](F, H, layers, bias=bias, batch_first=True, bidirectional=directions == 2, **options)
         cases.append({"case": case, "kind": kind, "layers": layers, "directions": directions, "bias": bias})
         found = record(net, None, np.random.default_rng([number, layers, directions, bias]))

@@ -38,9 +38,9 @@ def once():
     kept = {}
 
     def read(data, root):
-        if data not in kept:
-            kept[data] = REAL(data, root)
-        return kept[data]
+        if (data, root) not in kept:
+            kept[data, root] = REAL(data, root)
+        return kept[data, root]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hdf5, "read", read)

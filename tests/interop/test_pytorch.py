@@ -70,6 +70,7 @@ def test_the_layer_is_inferred(case):
     assert type(layer).__name__.lower() == goldens.kind_of(about)
     got = layer.input_size, layer.hidden_size, layer.num_layers, len(layer.directions), layer.bias
     assert got == (F, H, about["layers"], about["directions"], about["bias"])
+    assert getattr(layer, "projection", None) == (2 if "projection" in case else None)
 
 
 @pytest.mark.parametrize("case", GOLDEN)
@@ -201,6 +202,7 @@ def test_a_frozen_layer_stays_frozen_and_the_model_trains():
 # ------------------------------------------------------------------------------------------------ refusals
 
 LSTM = state_dict("lstm_2_1_bias")
+PROJECTED = state_dict("lstm_projection_2_1_bias")
 TAGGER = state_dict("tagger")
 
 
@@ -217,7 +219,14 @@ def bare(rows, features=F, size=H):
         (without(LSTM, "weight_ih_l1"), FormatError, ["'weight_ih_l1' is missing; LSTM(3, 4, num_layers=2) has"]),
         (without(LSTM, "bias_hh_l0"), FormatError, ["'bias_hh_l0' is missing"]),
         (LSTM | {"weight_ih_l0_reverse": np.ones((16, 3))}, FormatError, ["'weight_ih_l0_reverse' is not known"]),
-        (LSTM | {"weight_hr_l0": np.ones((2, 4))}, FormatError, ["weight_hr_l0", "proj_size is not supported"]),
+        (LSTM | {"weight_hr_l0": np.ones((2, 4))}, ShapeError, ["got shapes (16, 4) and (2, 4), wanted (4 H, P) and (P, H)"]),
+        (LSTM | {"weight_hr_l0": np.ones((4, 4))}, ShapeError, ["got shapes (16, 4) and (4, 4)", "with P < H"]),
+        (LSTM | {"weight_hr_l0": np.ones((2, 4)), "weight_hh_l0": np.ones(())}, ShapeError, ["got shapes () and (2, 4)"]),
+        (PROJECTED | {"weight_hr_l0": np.ones((2, 3))}, ShapeError, ["got shapes (16, 2) and (2, 3)"]),
+        (PROJECTED | {"weight_hr_l0": np.ones(2)}, ShapeError, ["got shapes (16, 2) and (2,)"]),
+        (PROJECTED | {"weight_hr_l0": np.ones((0, 4))}, ShapeError, ["got shapes (16, 2) and (0, 4)"]),
+        (without(PROJECTED, "weight_hr_l0"), ShapeError, ["got shapes (16, 3) and (16, 2), wanted (k H, F) and (k H, H)"]),
+        (without(PROJECTED, "weight_hr_l1"), FormatError, ["'weight_hr_l1' is missing; LSTM(3, 4, num_layers=2, projection"]),
         (LSTM | {"weight_ih_l1": np.ones((16, 3))}, ShapeError, ["weight_ih_l1: got shape (16, 3), wanted (16, 4)"]),
         (LSTM | {"bias_ih_l0": np.ones(4)}, ShapeError, ["bias_ih_l0: got shape (4,), wanted (16,)"]),
         (without(LSTM, "weight_hh_l0"), ShapeError, ["got shapes (16, 3) and (0,)"]),
@@ -290,9 +299,6 @@ def test_files_that_are_refused(tmp_path):
         path.write_bytes(whole[:size])
         with refused(FormatError, str(path), "not a whole safetensors file"):
             gw.from_pytorch(path)
-    for name in ("net.pt", "net.pth", "net.BIN"):
-        with refused(FormatError, name, "safetensors.torch.save_file(net.state_dict()", "net.state_dict() itself"):
-            gw.from_pytorch(tmp_path / name)
     save_file(LSTM | {"bias_ih_l0": np.ones(4, np.float32)}, path)
     with refused(FormatError, str(path), "bias_ih_l0: got shape (4,), wanted (16,)"):  # of a file, so no ShapeError
         gw.from_pytorch(path)

@@ -1,5 +1,6 @@
 """Which code runs, and why; and that everything works without llvmlite and without the folder."""
 
+import dataclasses
 import shutil
 import subprocess
 import sys
@@ -9,8 +10,8 @@ import numpy as np
 import pytest
 
 import gatewright as gw
-from gatewright import kernels
-from gatewright.kernels import target
+from gatewright import cells, kernels
+from gatewright.kernels import formulas, target
 
 SOURCE = Path(gw.__file__).parent
 
@@ -42,6 +43,7 @@ def test_a_mixed_network_says_each_layers_path():
     (gw.RNN(1, 2, activation="sigmoid"), "sigmoid"),
     (gw.LSTM(1, 2, return_state_sequence=True), "return_state_sequence"),
     (gw.Dense(1, 2, gw.Activation("leaky_relu", 0.3)), "leaky_relu"),
+    (gw.Dense(1, 2, gw.Activation("affine", 2, 1)), "affine"),
 ])  # fmt: skip
 def test_what_is_not_compiled_falls_back_and_says_why(layer, reason):
     ((path, said),) = paths(layer)
@@ -53,6 +55,26 @@ def test_what_is_not_compiled_falls_back_and_says_why(layer, reason):
     first, second = (gw.Model(layer, seed=0, kernel=kernel).predict(x) for kernel in ("auto", "numpy"))
     for a, b in zip(first, second, strict=True):
         assert np.array_equal(a, b)
+
+
+COMPILED = {  # what differs from the defaults and is compiled all the same
+    ("rnn", "activation", gw.Activation("relu")),
+    ("gru", "reset_after", False),
+}
+
+
+@pytest.mark.parametrize("cell", [cells.rnn, cells.lstm, cells.lstm_variants, cells.gru], ids=lambda cell: cell.__name__)
+def test_no_option_of_a_cell_is_ignored(cell):
+    """Whatever differs from the defaults is refused with a reason, or is on the short list of what is compiled."""
+    name, plain = cell.__name__.rpartition(".")[2], cell.Options()
+    assert isinstance(formulas.find(name, plain), str) == (name == "lstm_variants")
+    for option, value in plain._asdict().items():
+        others = [not value] if isinstance(value, bool) else [gw.Activation(other) for other in ("relu", "linear", "softsign")]
+        others += [] if isinstance(value, bool) else [dataclasses.replace(value, clip=2.0)]
+        for other in others:
+            assert other != value
+            found = formulas.find(name, plain._replace(**{option: other}))
+            assert isinstance(found, formulas.Cell if (name, option, other) in COMPILED else str), (option, other)
 
 
 def test_float64_runs_on_numpy():
@@ -109,6 +131,11 @@ try:
 except gw.OptionError as error:
     print(row.path, "|", row.reason, "|", error)
 """
+NO_LIBRARY = """
+import pathlib
+from gatewright.kernels import library
+library.FOLDER = pathlib.Path("nowhere")
+"""
 HIDE = """
 import sys
 class Hide:
@@ -128,7 +155,7 @@ def run(source, path):
 
 
 def test_without_llvmlite_everything_works():
-    said = run(HIDE + PROGRAM, SOURCE.parent)
+    said = run(HIDE + NO_LIBRARY + PROGRAM, SOURCE.parent)
     assert said.startswith("numpy | llvmlite is not installed")
     assert "pip install 'gatewright[fast]'" in said
     assert "kernel='compiled' is not possible: llvmlite" in said
@@ -140,18 +167,18 @@ def test_without_the_folder_everything_works(tmp_path):
 
 
 def test_llvmlite_is_loaded_with_the_first_model_only():
-    said = run(
-        "import gatewright as gw\nprint('llvmlite' in sys.modules)\ngw.Model(gw.LSTM(1, 2))\nprint('llvmlite' in sys.modules)",
-        SOURCE.parent,
-    )
+    shown = "print('llvmlite' in sys.modules)"
+    said = run(f"{NO_LIBRARY}\nimport gatewright as gw\n{shown}\ngw.Model(gw.LSTM(1, 2))\n{shown}", SOURCE.parent)
     assert said.split() == ["False", "True"]
 
 
 def test_nothing_is_fused_or_reordered_behind_our_back():
     """No fast-math flag, and no operation that lets a compiler choose the rounding."""
-    from gatewright.kernels import formulas, heads, norm, scan
+    from gatewright.kernels import backward, formulas, heads, norm, scan
 
-    texts = [scan.Scan(cell, t).text() for cell in (formulas.lstm(), formulas.gru_before()) for t in target.TARGETS.values()]
+    every = [(cell, t) for cell in (formulas.lstm(), formulas.gru_before()) for t in target.TARGETS.values()]
+    texts = [scan.Scan(cell, t, training).text() for cell, t in every for training in (False, True)]
+    texts += [backward.Backward(cell, t).text() for cell, t in every]
     texts += [heads.text("softmax", target.TARGETS[8]), norm.text(target.TARGETS[8])]
     for text in texts:
         words = set(text.replace("(", " ").replace(",", " ").split())
@@ -162,7 +189,7 @@ def test_nothing_is_fused_or_reordered_behind_our_back():
 
 def test_an_llvmlite_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     target.problem.cache_clear()
-    monkeypatch.delattr(target.llvm, "create_pass_builder")
+    monkeypatch.delattr("llvmlite.binding.create_pass_builder")
     try:
         assert "too old" in str(target.problem())
     finally:

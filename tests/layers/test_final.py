@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from layer_checks import draw_params
 
+from gatewright import Model
 from gatewright.activations import Activation
+from gatewright.errors import OptionError
 from gatewright.layers import (
     GRU,
     LSTM,
@@ -60,3 +62,12 @@ def test_fold():
 )
 def test_what_cannot_be_taken_off_in_its_place_is_not_folded(layer):
     assert fold_final(layer, "softmax") is None
+
+
+def test_a_clipped_activation_is_not_folded():
+    """The loss of logits would not know of the clip."""
+    clipped = Dense(2, 1, Activation("sigmoid", clip=3))
+    assert fold_final(Dense(2, 1, "sigmoid"), "sigmoid") == Dense(2, 1)
+    assert fold_final(clipped, "sigmoid") is None
+    with pytest.raises(OptionError, match=r"takes logits, but Activation\('sigmoid', clip=3.0\) makes the output"):
+        Model(clipped).fit(np.ones((2, 2)), np.ones((2, 1)), loss="binary_cross_entropy", verbose=False)

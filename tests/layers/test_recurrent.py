@@ -4,13 +4,12 @@ import itertools
 
 import goldens
 import numpy as np
-import oracle
 import pytest
 from goldens import lists
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from layer_checks import arrays_of, backward, draw_like, draw_params, draw_state, worst_error
-from strategies import as_lists, ragged_steps
+from layer_checks import arrays_of, assert_same, backward, by_oracle, draw_like, draw_params, draw_state, prefixes, worst_error
+from strategies import ragged_steps
 
 from gatewright import layers
 from gatewright.activations import Activation
@@ -39,30 +38,6 @@ def build(kind, input_size=F, hidden_size=H, **options):
     return cls(input_size, hidden_size, **fixed, **options)
 
 
-def prefixes(num_layers, bidirectional):
-    """The names' prefixes as DESIGN fixes them for files: [layer<k>.][forward.|backward.]."""
-    return [
-        [(f"layer{k}." if num_layers > 1 else "") + d for d in (("forward.", "backward.") if bidirectional else ("",))]
-        for k in range(num_layers)
-    ]
-
-
-def by_oracle(kind, params, x, state, steps, options):
-    """The oracle's (y, state) for a layer's own parameters."""
-    names = prefixes(options.get("num_layers", 1), options.get("bidirectional", False))
-    weights = [[{n.removeprefix(p): a.tolist() for n, a in params.items() if n.startswith(p)} for p in row] for row in names]
-    words = options | {"reset_after": kind == "gru"}
-    handed = None if state is None else [a.tolist() for a in state]
-    return oracle.recurrent(kind.split("_")[0], x.tolist(), weights, words, handed, **(as_lists(steps) if steps else {}))
-
-
-def assert_same(got, wanted, tolerance=1e-12):
-    """Nests of arrays and lists agree, empty ones in shape only where the oracle can know it."""
-    for a, b in zip(arrays_of(got), wanted if isinstance(got, tuple) else [wanted], strict=True):
-        if a.size:
-            np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * max(1, np.abs(b).max()))
-
-
 # ------------------------------------------------------------------------------------------------------ the frameworks
 
 
@@ -72,8 +47,9 @@ def test_torch(case):
     about, a = TORCH[case]
     kind = goldens.kind_of(about)
     bidirectional, num_layers = about["directions"] == 2, about["layers"]
-    layer = build(kind, a["x"].shape[2], a["h0"].shape[2], num_layers=num_layers, bidirectional=bidirectional,
-                  activation="relu" if "relu" in case else "tanh")  # fmt: skip
+    options = {"projection": a["h0"].shape[2]} if "projection" in case else {}
+    layer = build(kind, a["x"].shape[2], a["c0" if kind == "lstm" else "h0"].shape[2], num_layers=num_layers,
+                  bidirectional=bidirectional, activation="relu" if "relu" in case else "tanh", **options)  # fmt: skip
     places = [(p, k, d) for k, row in enumerate(prefixes(num_layers, bidirectional)) for d, p in enumerate(row)]
     params = layer.init(np.random.default_rng(0))
     params.assign({p + n: w for p, k, d in places for n, w in goldens.from_torch(kind, a, k, d).items()})

@@ -9,7 +9,7 @@ from layer_checks import backward, draw_params, worst_error
 from strategies import as_lists, ragged_steps
 
 from gatewright import layers
-from gatewright.activations import FORMULAS, Activation
+from gatewright.activations import FORMULAS, NEEDED, Activation
 from gatewright.errors import OptionError, ShapeError
 from gatewright.parameters import Parameters
 from gatewright.steps import Steps
@@ -28,19 +28,23 @@ def with_nan(x, steps):
     return np.where(live.reshape(live.shape + (1,) * (x.ndim - 2)), x, np.nan)
 
 
-@pytest.mark.parametrize("name", [*FORMULAS, None])
+CONSTANTS = [("thresholded_relu", 0.2), ("scaled_tanh", 1.7, 0.6), ("affine", -0.8, 0.3)]
+SPECS = [*(name for name in FORMULAS if FORMULAS[name].alpha != NEEDED and name != "thresholded_relu"), *CONSTANTS, None]
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=str)
 @pytest.mark.parametrize("bias", [True, False])
-def test_dense(name, bias):
+def test_dense(spec, bias):
     rng = np.random.default_rng(1)
-    layer = layers.Dense(3, 4, name, bias=bias)
+    layer = layers.Dense(3, 4, Activation(*spec) if isinstance(spec, tuple) else spec, bias=bias)
     params = draw_params(layer, rng)
     x = with_nan(rng.standard_normal((3, 5, 3)), STEPS)
     b = params["b"].tolist() if bias else None
     y, state, _ = layer.forward(params, x, steps=STEPS)
     assert state is None
-    wanted = oracle.at_live(lambda step: oracle.dense(step, params["W"].tolist(), b, name), x.tolist(), live_lists(STEPS, 3, 5))
+    wanted = oracle.at_live(lambda step: oracle.dense(step, params["W"].tolist(), b, spec), x.tolist(), live_lists(STEPS, 3, 5))
     np.testing.assert_allclose(y, wanted, rtol=0, atol=1e-14)
-    assert layer.analytic == Activation(name or "linear").analytic
+    assert layer.analytic == layer.activation.analytic
     assert worst_error(layer, params, x, None, STEPS, directions=3) < (1e-10 if layer.analytic else 1e-7)
 
 

@@ -110,7 +110,9 @@ def killed(folder, kind, number):
 
 def main(folder, moments):
     """Prints a list of {moment, signal, checkpoint: was there one, left: files before the resume, same, after}."""
-    unbroken = folder / "unbroken"
+    first, unbroken = folder / "first", folder / "unbroken"
+    first.mkdir()
+    train(first)  # here, so that the kernels are compiled once, and not by every child
     unbroken.mkdir()
     assert in_a_process(train, unbroken) == 0
     told = []

@@ -10,6 +10,6 @@ to step, `Options` are its choices. Both functions work on a dense rectangle, ti
 a State of gradients `(B, H)` of the final state. `cache.states` is a State of `(T + 1, B, H)`, the initial one first.
 """
 
-from gatewright.cells import gru, lstm, rnn
+from gatewright.cells import gru, lstm, lstm_variants, rnn
 
-__all__ = ["gru", "lstm", "rnn"]
+__all__ = ["gru", "lstm", "lstm_variants", "rnn"]

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gatewright import files, model
+from gatewright import files, importers
 from gatewright.arrays import Array
 from gatewright.errors import DataError, FormatError, GatewrightError, ShapeError
 from gatewright.forecasting import committee, windows
@@ -162,7 +162,7 @@ def _read(tensors: dict[str, Array], described: dict[str, Any], path: Any) -> Se
     for k in range(described["members"]):
         prefix = f"member{k}."
         own = {name.removeprefix(prefix): array for name, array in tensors.items() if name.startswith(prefix)}
-        members.append(model.build(own, network, path))
+        members.append(importers.build(own, network, path))
     given, wanted = (1, settings.window, 2 * len(names)), (1, settings.window, outputs)
     if not members or any(member.network.shape_out(given) != wanted for member in members):
         raise FormatError(f"{path}: its networks don't fit its columns and horizon")

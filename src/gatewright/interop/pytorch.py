@@ -14,7 +14,7 @@ import numpy as np
 from gatewright.activations import Activation
 from gatewright.arrays import Array
 from gatewright.errors import FormatError, OptionError, ShapeError, one_of
-from gatewright.interop import gates, tensors
+from gatewright.interop import gates, tensors, torchfile
 from gatewright.interop.tensors import few, under
 from gatewright.layers import GRU, LSTM, RNN, Dense, Embedding, Layer, LayerNorm, Recurrent, Sequential
 from gatewright.layers.base import Shape
@@ -28,11 +28,11 @@ PLAIN: dict[type[Layer], dict[str, str]] = {  # PyTorch's names and ours
     LayerNorm: {"weight": "gain", "bias": "shift"},
 }
 # What PyTorch's module can be, where the layer of ours can be more.
-PARTLY: dict[str, tuple[Any, ...]] = {"go_backwards": (False,), "learn_initial_state": (False,)}
+PARTLY: dict[str, tuple[Any, ...]] = {"go_backwards": (False,), "learn_initial_state": (False,), "clip": (None,)}
 GATED = {**PARTLY, "activation": (Activation("tanh"),), "recurrent_activation": (Activation("sigmoid"),)}
 LIMITS: dict[type[Layer], dict[str, tuple[Any, ...]]] = {
     RNN: {**PARTLY, "activation": (Activation("tanh"), Activation("relu"))},
-    LSTM: GATED,
+    LSTM: {**GATED, "peepholes": (False,), "coupled": (False,), "cell_activation": (None,)},
     GRU: {**GATED, "reset_after": (True,)},
     Dense: {},
     Embedding: {"mask_zero": (False,)},
@@ -52,7 +52,8 @@ def read(source: Any, entries: Any, prefix: str, activation: str, dtype: Any) ->
     found: dict[str, Array] = {}
     frozen: list[str] = []
     try:
-        arrays, own = tensors.read(source, prefix.removesuffix("."))
+        given = torchfile.read(source) if torchfile.is_one(source) else source
+        arrays, own = tensors.read(given, prefix.removesuffix("."))
         pairs = _layers(arrays, [""] if entries is None else entries, activation)
         for index, (name, layer) in enumerate(pairs):
             ours = {} if name is None else _from(layer, under(arrays, name), f"{name}." if name else "")
@@ -93,6 +94,8 @@ def _check(layer: Layer, dot: str) -> None:
         if getattr(layer, option) not in known:
             wanted = " or ".join(str(getattr(value, "name", value)) for value in known)
             raise OptionError(f"{dot}{layer} has no counterpart in PyTorch, which knows {option}={wanted} only")
+    if isinstance(layer, LSTM) and (layer.projection or 0) >= layer.hidden_size:
+        raise OptionError(f"{dot}{layer} has no counterpart in PyTorch, where a projection is smaller than hidden_size")
 
 
 def _places(layer: Recurrent) -> Iterator[tuple[str, str]]:
@@ -113,6 +116,8 @@ def _shapes(layer: Layer) -> dict[str, Shape]:
         found |= {f"weight_ih{end}": ours[f"{prefix}W"][::-1], f"weight_hh{end}": ours[f"{prefix}U"][::-1]}
         if layer.bias:
             found |= dict.fromkeys((f"bias_ih{end}", f"bias_hh{end}"), ours[f"{prefix}b"])
+        if f"{prefix}V" in ours:
+            found[f"weight_hr{end}"] = ours[f"{prefix}V"][::-1]
     return found
 
 
@@ -129,7 +134,7 @@ def _from(layer: Layer, arrays: dict[str, Array], dot: str) -> dict[str, Array]:
     if not isinstance(layer, Recurrent):
         return {n: arrays[key] if n == "E" else arrays[key].T for key, n in PLAIN[type(layer)].items() if key in arrays}
     found: dict[str, Array] = {}
-    theirs, ours = GATES[type(layer)], layer.cell.GATES
+    theirs, ours = GATES[type(layer)], layer.gates
     for prefix, end in _places(layer):
         here = {key: gates.reorder(arrays[key + end].T, theirs, ours) for key in ("weight_ih", "weight_hh")}
         found |= {f"{prefix}W": here["weight_ih"], f"{prefix}U": here["weight_hh"]}
@@ -137,6 +142,8 @@ def _from(layer: Layer, arrays: dict[str, Array], dot: str) -> dict[str, Array]:
             b, recurrent_b = (gates.reorder(arrays[key + end], theirs, ours) for key in ("bias_ih", "bias_hh"))
             merged = gates.merge(b, recurrent_b, len(ours), apart=isinstance(layer, GRU))
             found |= {prefix + name: array for name, array in merged.items()}
+        if f"weight_hr{end}" in arrays:
+            found[f"{prefix}V"] = arrays[f"weight_hr{end}"].T
     return found
 
 
@@ -148,13 +155,16 @@ def _to(layer: Layer, params: Scope, dot: str) -> dict[str, Array]:
         names = PLAIN[type(layer)]
         found = {key: params[n] if n == "E" else params[n].T for key, n in names.items() if n in params}
         return {dot + key: np.array(array, order="C") for key, array in found.items()}
+    theirs, ours = GATES[type(layer)], layer.gates
     for prefix, end in _places(layer):
-        found |= {f"weight_ih{end}": params[f"{prefix}W"], f"weight_hh{end}": params[f"{prefix}U"]}
+        here = {f"weight_ih{end}": params[f"{prefix}W"], f"weight_hh{end}": params[f"{prefix}U"]}
         if layer.bias:
             b, recurrent_b = gates.split(params[f"{prefix}b"], params[f"{prefix}bn"] if f"{prefix}bn" in params else None)
-            found |= {f"bias_ih{end}": b, f"bias_hh{end}": recurrent_b}
-    theirs, ours = GATES[type(layer)], layer.cell.GATES
-    return {dot + key: np.array(gates.reorder(array, ours, theirs).T, order="C") for key, array in found.items()}
+            here |= {f"bias_ih{end}": b, f"bias_hh{end}": recurrent_b}
+        found |= {key: gates.reorder(array, ours, theirs).T for key, array in here.items()}
+        if f"{prefix}V" in params:
+            found[f"weight_hr{end}"] = params[f"{prefix}V"].T
+    return {dot + key: np.array(array, order="C") for key, array in found.items()}
 
 
 # --- which layers they are
@@ -214,10 +224,13 @@ def _guess(part: dict[str, Array], name: str, activation: str) -> Layer:
 
 def _recurrent(part: dict[str, Array], dot: str, activation: str) -> Layer:
     """The nn.RNN, nn.LSTM or nn.GRU whose state dict it is."""
-    if "weight_hr_l0" in part:
-        raise FormatError(f"{dot}weight_hr_l0: nn.LSTM with proj_size is not supported yet")
-    W, U = (part.get(f"{key}_l0", np.zeros(0)) for key in ("weight_ih", "weight_hh"))
-    count, rest = divmod(len(U), U.shape[1]) if U.ndim == 2 and U.size else (0, 0)
+    W, U, V = (part.get(f"{key}_l0", np.zeros(0)) for key in ("weight_ih", "weight_hh", "weight_hr"))
+    H = V.shape[1] if V.ndim == 2 and V.size else U.shape[1] if U.ndim == 2 and U.size else 0
+    count, rest = divmod(len(U), H) if H and U.ndim == 2 else (0, 0)
+    if "weight_hr_l0" in part and (count != 4 or rest or V.shape != (U.shape[1], H) or len(V) >= H):
+        raise ShapeError(
+            f"{dot}weight_hh_l0 and weight_hr_l0: got shapes {U.shape} and {V.shape}, wanted (4 H, P) and (P, H), with P < H"
+        )
     if count not in KINDS or rest or W.ndim != 2 or not W.size:
         raise ShapeError(
             f"{dot}weight_ih_l0 and weight_hh_l0: got shapes {W.shape} and {U.shape}, wanted (k H, F) and (k H, H), "
@@ -226,7 +239,8 @@ def _recurrent(part: dict[str, Array], dot: str, activation: str) -> Layer:
     depth = sum(re.fullmatch(r"weight_hh_l\d+", key) is not None for key in part)
     kind, both, bias = KINDS[count], "weight_hh_l0_reverse" in part, "bias_ih_l0" in part
     options: dict[str, Any] = {"activation": activation} if kind is RNN else {}
-    return kind(W.shape[1], U.shape[1], num_layers=depth, bidirectional=both, bias=bias, **options)
+    options |= {"projection": len(V)} if V.size else {}
+    return kind(W.shape[1], H, num_layers=depth, bidirectional=both, bias=bias, **options)
 
 
 def _parts(arrays: dict[str, Array]) -> str:

@@ -1,6 +1,7 @@
 """A framework's weights by name, from a mapping or a safetensors file, as float64 arrays."""
 
 import os
+from collections import deque
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,26 +13,47 @@ from gatewright.arrays import Array
 from gatewright.errors import FormatError, MissingFileError, OptionError
 
 FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}  # safetensors' names
-PICKLES = (".pt", ".pth", ".bin", ".ckpt")
+NAMES, LENGTH = 100_000, 1000  # the most names in nested dicts, and the longest
 
 
 def read(source: Any, prefix: str) -> tuple[dict[str, Array], Any]:
     """(float64 arrays by name, float32 or float64: the narrower that holds them all) of what stands under `prefix.`.
 
-    source: a mapping of arrays or of PyTorch's tensors, or the name of a .safetensors file. Raises OptionError,
-    MissingFileError or FormatError.
+    source: a mapping of arrays or of PyTorch's tensors, or the name of a .safetensors file. A mapping may hold others, as
+    checkpoints do: their names are joined by dots. Raises OptionError, MissingFileError or FormatError.
     """
     if isinstance(source, str | os.PathLike):
         given = {name: _values(name, about) for name, about in under(_file(Path(source)), prefix).items()}
     elif isinstance(source, Mapping) and all(isinstance(name, str) for name in source):
-        given = {name: _array(name, value) for name, value in under(source, prefix).items()}
+        inner = [name for name, value in source.items() if isinstance(value, Mapping)]
+        hint = f"; prefix= picks one of {few(inner)}" if inner else ""
+        given = {name: _array(name, value, hint) for name, value in under(flat(source), prefix).items()}
     else:
-        raise OptionError(f"got {type(source).__name__}, wanted a state dict, {{name: array}}, or a .safetensors file of one")
-    for name, array in given.items():
-        if array.dtype.kind != "f":
-            raise FormatError(f"{few([name])}: got {array.dtype} values, wanted floats")
+        raise OptionError(
+            f"got {type(source).__name__}, wanted a state dict, {{name: array}}, or a .pt or .safetensors file of one"
+        )
     wide = any(array.dtype.itemsize > 4 for array in given.values())
     return {name: array.astype(float) for name, array in given.items()}, np.float64 if wide else np.float32
+
+
+def flat(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a dict and of the dicts in it, by names joined by dots. Raises FormatError for dicts without end."""
+    names: dict[str, Any] = {}
+    waiting, count = deque([("", found)]), 0
+    while waiting:
+        start, part = waiting.popleft()
+        for key, value in part.items():
+            name = start + key
+            count += 1 + (len(value) if isinstance(value, Mapping) else 0)
+            if start and (count > NAMES or len(name) > LENGTH):
+                raise FormatError(f"{few([name])}: dicts in dicts without end, more than {NAMES} names or one of over {LENGTH}")
+            if isinstance(value, Mapping) and all(isinstance(inner, str) for inner in value):
+                waiting.append((f"{name}.", value))
+            elif name in names:
+                raise FormatError(f"{few([name])} is there twice")
+            else:
+                names[name] = value
+    return names
 
 
 def under(found: Mapping[str, Any], prefix: str) -> dict[str, Any]:
@@ -47,24 +69,24 @@ def few(names: Iterable[str]) -> str:
     return f"{told} … ({len(every)} in all)" if len(every) > 4 else told or "none"
 
 
-def _array(name: str, value: Any) -> Array:
-    """An array, or a tensor on whatever device, as an array."""
+def _array(name: str, value: Any, hint: str) -> Array:
+    """An array, or a tensor on whatever device, as an array of floats. Raises FormatError, with a hint at its end."""
     try:
         if hasattr(value, "detach"):
             value = value.detach().cpu()
             value = (value.float() if str(value.dtype) == "torch.bfloat16" else value).numpy()
-        return np.asarray(value)
+        array = np.asarray(value)
+    except FormatError as error:
+        raise FormatError(f"{few([name])}: {error}{hint}") from None
     except (TypeError, ValueError, RuntimeError) as error:
-        raise FormatError(f"{few([name])}: not an array of numbers: {few([str(error)])}") from None
+        raise FormatError(f"{few([name])}: not an array of numbers: {few([str(error)])}{hint}") from None
+    if array.dtype.kind != "f":
+        raise FormatError(f"{few([name])}: got {array.dtype} values, wanted floats{hint}")
+    return array
 
 
 def _file(path: Path) -> dict[str, dict[str, Any]]:
     """What a .safetensors file says of every tensor: its "dtype", "shape" and "data"."""
-    if path.suffix.lower() in PICKLES:
-        raise FormatError(
-            "pickles are not read: give net.state_dict() itself, or the file that "
-            "safetensors.torch.save_file(net.state_dict(), 'net.safetensors') writes"
-        )
     if not path.is_file():
         raise MissingFileError(f"{path}: there is no such file")
     try:

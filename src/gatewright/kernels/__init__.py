@@ -2,7 +2,6 @@
 
     emitter.py       one LLVM function at a time: loops, addresses, vectors
     mathematics.py   tanh, sigmoid, exp
-    target.py        what the machine has; text to code
     tile.py          the register tile, and how tiles cover rows and units
     formulas.py      the cells, and how they are undone
     scan.py          a cell over time            recurrent.py   ... called from Python, for inference
@@ -10,9 +9,14 @@
     heads.py         Dense and its activations   dense.py       ... called from Python
     norm.py          LayerNorm                   call.py        a prepared argument block
     packing.py       weights as tiles read them  repacking.py   ... packed by compiled code, after every update
-    adam.py          the optimizer's step
+    adam.py          the optimizer's step        target.py      what the machine has
+    catalogue.py     all kernels by name         code.py        ... from the library, or compiled now
+    backend.py       text to code, by llvmlite   library.py     all kernels, compiled ahead of time
+    build.py         ... makes it                processor.py   ... asks the processor what it has
+    __main__.py      `python -m gatewright.kernels`: says what is used, builds the library
 
-`layers/dispatch.py` is the only one that looks in here. llvmlite is imported with the first layer that could use it.
+`layers/dispatch.py` is the only one that looks in here. Where the library lies, llvmlite is never imported; else it is with
+the first layer that could use it.
 """
 
 import functools
@@ -27,10 +31,8 @@ def problem(kind: str, *details: Any, training: bool = False) -> str | None:
     kind and details: "rnn", "lstm" or "gru" and the cell's Options; "adam"; "norm"; "dense" and the name of its
     activation, "narrow dense" if it has so few outputs that it is faster trained on NumPy.
     """
-    try:
-        from gatewright.kernels import formulas, heads, target
-    except ImportError:
-        return "llvmlite is not installed, which makes both faster: pip install 'gatewright[fast]'"
+    from gatewright.kernels import formulas, heads, target
+
     if training and kind not in TRAINED:
         return "training runs on NumPy"
     if target.problem() or kind in ("norm", "adam"):
@@ -42,8 +44,16 @@ def problem(kind: str, *details: Any, training: bool = False) -> str | None:
     return found if isinstance(found, str) else None
 
 
+def origin() -> str:
+    """How what has no problem is compiled, as an adverb: "" at its first use, " ahead of time", why not ahead of time."""
+    from gatewright.kernels import library
+
+    found = library.find()
+    return " ahead of time" if found.library else found.remark
+
+
 def load(kind: str, *details: Any, training: bool = False) -> Any:
-    """The kernel of what has no problem, compiled at its first use."""
+    """The kernel of what has no problem, compiled at its first use or ahead of time."""
     adam, dense, norm, recurrent, target, both = _modules()
     if kind == "adam":
         return adam.compiled(target.host())

@@ -6,9 +6,10 @@ import struct
 import numpy as np
 
 from gatewright.arrays import Array
+from gatewright.kernels import code
 from gatewright.kernels.call import address
 from gatewright.kernels.emitter import FLOAT, Emitter, Value
-from gatewright.kernels.target import Code, Target
+from gatewright.kernels.target import Target
 
 NAME = "adam"
 ARRAYS = ("p", "g", "mean", "square")
@@ -58,7 +59,7 @@ class Kernel:
     """A compiled Adam."""
 
     def __init__(self, target: Target) -> None:
-        self.target, self.code = target, Code(text(target), NAME)
+        self.target, self.code = target, code.compiled("adam", target)
 
     def step(self, p: Array, g: Array, mean: Array, square: Array, constants: tuple[float, ...]) -> None:
         """Moves p (N,) against g (N,) and its means, in place, all float32; the constants are those of CONSTANTS."""

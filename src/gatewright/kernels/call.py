@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gatewright.arrays import Array
-from gatewright.kernels.target import Code
+from gatewright.kernels.code import Code
 from gatewright.threads import shares, together
 
 

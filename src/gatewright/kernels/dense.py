@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 
 from gatewright.arrays import Array
-from gatewright.kernels import heads
+from gatewright.kernels import code
 from gatewright.kernels.call import Call, RowKernel, address
 from gatewright.kernels.packing import aligned, panels
-from gatewright.kernels.target import Code, Target
+from gatewright.kernels.target import Target
 
 
 class Packed(NamedTuple):
@@ -31,7 +31,7 @@ class Kernel(RowKernel):
 
     def __init__(self, activation: str, target: Target) -> None:
         self.target = target
-        self.code = Code(heads.text(activation, target), heads.NAME)
+        self.code = code.compiled(f"dense_{activation}", target)
 
     def pack(self, W: Array, b: Array | None) -> Packed:
         """W (F, O) and b (O,) or None, float32, in the order in which tiles read them."""

@@ -10,21 +10,23 @@ from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import numpy as np
-from llvmlite import ir
 
 Value: TypeAlias = Any  # an SSA value of llvmlite, which has no stubs
 Term: TypeAlias = Any  # a summand of an address: a value, a number, or a tuple of those to be multiplied
 
 FLOAT = 4  # bytes
-F32, I32, I64, VOID = ir.FloatType(), ir.IntType(32), ir.IntType(64), ir.VoidType()
 
 
 class Emitter:
     """An LLVM module under construction."""
 
     def __init__(self, lanes: int) -> None:
+        from llvmlite import ir  # here, because who runs the library writes no code and needs no llvmlite
+
+        self.ir: Any = ir
+        self.f32, self.i32, self.i64, self.void = ir.FloatType(), ir.IntType(32), ir.IntType(64), ir.VoidType()
         self.lanes, self.width = lanes, FLOAT * lanes  # the width of a vector in bytes
-        self.vector, self.integers = ir.VectorType(F32, lanes), ir.VectorType(I32, lanes)
+        self.vector, self.integers = ir.VectorType(self.f32, lanes), ir.VectorType(self.i32, lanes)
         self.module = ir.Module("gatewright")
         self.b: Any = None  # the builder of the function that is being written
 
@@ -37,11 +39,11 @@ class Emitter:
     @contextmanager
     def function(self, name: str, arguments: int, public: bool = False) -> Iterator[Sequence[Value]]:
         """A function of so many integers, written inside the `with` block, which gets its arguments."""
-        function = ir.Function(self.module, ir.FunctionType(VOID, [I64] * arguments), name)
+        function = self.ir.Function(self.module, self.ir.FunctionType(self.void, [self.i64] * arguments), name)
         if not public:
             function.linkage = "internal"
             function.attributes.add("noinline")  # one copy of each: compiled once, short to read
-        outer, self.b = self.b, ir.IRBuilder(function.append_basic_block())
+        outer, self.b = self.b, self.ir.IRBuilder(function.append_basic_block())
         yield function.args
         self.b.ret_void()
         self.b = outer
@@ -84,7 +86,7 @@ class Emitter:
 
     def n(self, value: Value) -> Value:
         """A number of Python's as a constant; anything else as it is."""
-        return ir.Constant(I64, value) if isinstance(value, int) else value
+        return self.i64(value) if isinstance(value, int) else value
 
     def add(self, *terms: Term) -> Value:
         """The sum of terms, a tuple being a product first."""
@@ -122,7 +124,7 @@ class Emitter:
     # --- memory
 
     def _pointer(self, address: Value, kind: Any) -> Value:
-        return self.b.inttoptr(address, ir.PointerType(kind))
+        return self.b.inttoptr(address, self.ir.PointerType(kind))
 
     def load(self, *address: Term) -> Value:
         """The vector at an address, aligned or not."""
@@ -130,11 +132,11 @@ class Emitter:
 
     def prefetch(self, *address: Term) -> None:
         """Asks for the cache line at an address, which need not exist, to be brought near."""
-        pointer = self._pointer(self.add(*address), ir.IntType(8))
-        kind = ir.FunctionType(VOID, [pointer.type, I32, I32, I32])
+        pointer = self._pointer(self.add(*address), self.ir.IntType(8))
+        kind = self.ir.FunctionType(self.void, [pointer.type, self.i32, self.i32, self.i32])
         name = "llvm.prefetch.p0" if getattr(pointer.type, "is_opaque", False) else "llvm.prefetch.p0i8"
-        function = self.module.globals.get(name) or ir.Function(self.module, kind, name)
-        self.b.call(function, [pointer, *(ir.Constant(I32, value) for value in (0, 3, 1))])  # to be read, to stay, data
+        function = self.module.globals.get(name) or self.ir.Function(self.module, kind, name)
+        self.b.call(function, [pointer, *(self.i32(value) for value in (0, 3, 1))])  # to be read, to stay, data
 
     def store(self, value: Value, *address: Term) -> None:
         """Writes a vector."""
@@ -142,7 +144,7 @@ class Emitter:
 
     def load_all(self, *address: Term) -> Value:
         """A vector whose every lane is the float at an address."""
-        return self.splat(self.b.load(self._pointer(self.add(*address), F32), align=FLOAT))
+        return self.splat(self.b.load(self._pointer(self.add(*address), self.f32), align=FLOAT))
 
     def store_part(self, value: Value, kept: Value, address: Value, left: Value) -> None:
         """Writes a vector at an address where `left` floats may be written, or fewer; `kept` is where it stands whole."""
@@ -155,35 +157,35 @@ class Emitter:
     def copy(self, source: Value, target: Value, count: Value, step: int = FLOAT) -> None:
         """Copies `count` floats that stand side by side to places that are `step` bytes apart."""
         with self.each(count) as k:
-            value = self.b.load(self._pointer(self.add(source, (k, FLOAT)), F32), align=FLOAT)
-            self.b.store(value, self._pointer(self.add(target, (k, step)), F32), align=FLOAT)
+            value = self.b.load(self._pointer(self.add(source, (k, FLOAT)), self.f32), align=FLOAT)
+            self.b.store(value, self._pointer(self.add(target, (k, step)), self.f32), align=FLOAT)
 
     def field(self, block: Value, index: int) -> Value:
         """The index-th whole number of an argument block."""
-        return self.b.load(self._pointer(self.add(block, 8 * index), I64), align=8)
+        return self.b.load(self._pointer(self.add(block, 8 * index), self.i64), align=8)
 
     def set_field(self, block: Value, index: int, value: Value) -> None:
         """Writes the index-th whole number of a block."""
-        self.b.store(value, self._pointer(self.add(block, 8 * index), I64), align=8)
+        self.b.store(value, self._pointer(self.add(block, 8 * index), self.i64), align=8)
 
     # --- vectors
 
     def splat(self, scalar: Value) -> Value:
         """A vector whose every lane is `scalar`."""
-        nothing = ir.Constant(self.vector, ir.Undefined)
-        first = self.b.insert_element(nothing, scalar, ir.Constant(I32, 0))
-        return self.b.shuffle_vector(first, nothing, ir.Constant(self.integers, [ir.Constant(I32, 0)] * self.lanes))
+        nothing = self.vector(self.ir.Undefined)
+        first = self.b.insert_element(nothing, scalar, self.i32(0))
+        return self.b.shuffle_vector(first, nothing, self.integers([self.i32(0)] * self.lanes))
 
     def constant(self, value: float) -> Value:
         """A vector of one float32."""
-        return ir.Constant(self.vector, [ir.Constant(F32, float(np.float32(value)))] * self.lanes)
+        return self.vector([self.f32(float(np.float32(value)))] * self.lanes)
 
     def intrinsic(self, name: str, *vectors: Value) -> Value:
         """One of LLVM's functions on vectors, such as fma: exact by definition."""
         full = f"llvm.{name}.v{self.lanes}f32"
         function = self.module.globals.get(full)
         if function is None:
-            function = ir.Function(self.module, ir.FunctionType(self.vector, [self.vector] * len(vectors)), full)
+            function = self.ir.Function(self.module, self.ir.FunctionType(self.vector, [self.vector] * len(vectors)), full)
         return self.b.call(function, vectors)
 
     def fma(self, a: Value, b: Value, c: Value) -> Value:
@@ -224,5 +226,5 @@ class Emitter:
     def shifted(self, a: Value, bits: int) -> Value:
         """The bits of every lane moved up, read as a float32 again."""
         whole = self.b.bitcast(a, self.integers)
-        by = ir.Constant(self.integers, [ir.Constant(I32, bits)] * self.lanes)
+        by = self.integers([self.i32(bits)] * self.lanes)
         return self.b.bitcast(self.b.shl(whole, by), self.vector)

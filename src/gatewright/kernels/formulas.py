@@ -8,6 +8,7 @@ gate or of `u` that of the sum, before the activation.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from gatewright.activations import Activation
 from gatewright.kernels import mathematics
 from gatewright.kernels.emitter import Emitter, Value
 from gatewright.kernels.mathematics import sigmoid
@@ -39,6 +40,7 @@ class Stage(NamedTuple):
 class Cell(NamedTuple):
     """A cell as the generator sees it."""
 
+    name: str  # in the catalogue
     gates: str  # the letters of W's and U's blocks, in their order
     state: str  # what is carried from step to step; h first, which is also the output
     scratch: str  # what one stage leaves for the next
@@ -77,7 +79,7 @@ def rnn(activation: str) -> Cell:
         slope = _square_rest(e, h) if activation == "tanh" else e.where(e.below(e.constant(0), h), e.constant(1), e.constant(0))
         return {"a": e.mul(d["h"], slope), "h": e.constant(0)}
 
-    return Cell("a", "h", "", (Stage("a", (("x", "a"), ("h", "a")), (step,), undo),), "", "a")
+    return Cell(f"rnn_{activation}", "a", "h", "", (Stage("a", (("x", "a"), ("h", "a")), (step,), undo),), "", "a")
 
 
 def lstm() -> Cell:
@@ -104,7 +106,7 @@ def lstm() -> Cell:
             "h": e.constant(0),
         }
 
-    return Cell("ifgo", "hc", "", (Stage("ifgo", (("x", "ifgo"), ("h", "ifgo")), (gates, out), undo),), "ifgos", "ifgo")
+    return Cell("lstm", "ifgo", "hc", "", (Stage("ifgo", (("x", "ifgo"), ("h", "ifgo")), (gates, out), undo),), "ifgos", "ifgo")
 
 
 def _mix(e: Emitter, z: Value, h: Value, n: Value) -> Value:
@@ -134,7 +136,7 @@ def gru_after() -> Cell:
         new = _d_mix(e, v, d["h"])
         return new | {"r": _d_sigmoid(e, v["r"], e.mul(new["n"], v["u"])), "u": e.mul(new["n"], v["r"])}
 
-    return Cell("zrn", "h", "", (Stage("zrnu", (("x", "zrn"), ("h", "zru")), (gates, out), undo),), "zrnu", "uzrn")
+    return Cell("gru_after", "zrn", "h", "", (Stage("zrnu", (("x", "zrn"), ("h", "zru")), (gates, out), undo),), "zrnu", "uzrn")
 
 
 def gru_before() -> Cell:
@@ -158,16 +160,22 @@ def gru_before() -> Cell:
         Stage("r", (("x", "r"), ("h", "r")), (reset,), undo_reset),
         Stage("zn", (("x", "zn"), ("h", "z"), ("m", "n")), (step,), undo),
     )
-    return Cell("zrn", "h", "m", stages, "zrnm", "zrn")
+    return Cell("gru_before", "zrn", "h", "m", stages, "zrnm", "zrn")
+
+
+CELLS = (rnn("tanh"), rnn("relu"), lstm(), gru_after(), gru_before())
 
 
 def find(name: str, options: Any) -> Cell | str:
     """The cell of that name with these options, or why there is none."""
-    activation = options.activation.name
+    if name == "lstm_variants":
+        return "peepholes, coupled, projection or cell_activation: the plain LSTM is compiled"
+    activation = options.activation
     if name == "rnn":
-        return rnn(activation) if activation in ("tanh", "relu") else f"activation={activation!r}: tanh and relu are compiled"
-    if activation != "tanh" or options.recurrent_activation.name != "sigmoid":
-        return f"activations {activation!r}, {options.recurrent_activation.name!r}: 'tanh', 'sigmoid' are compiled"
+        known = activation.plain and activation.name in ("tanh", "relu")
+        return rnn(activation.name) if known else f"activation={activation!r}: tanh and relu are compiled"
+    if (activation, options.recurrent_activation) != (Activation("tanh"), Activation("sigmoid")):
+        return f"activations {activation!r}, {options.recurrent_activation!r}: 'tanh', 'sigmoid' are compiled"
     if name == "lstm":
         return lstm()
     return gru_after() if options.reset_after else gru_before()

@@ -6,10 +6,11 @@ from typing import NamedTuple
 import numpy as np
 
 from gatewright.arrays import Array
+from gatewright.kernels import code
 from gatewright.kernels.call import Call, RowKernel, address
 from gatewright.kernels.emitter import FLOAT, Emitter, Value
 from gatewright.kernels.packing import aligned, panels
-from gatewright.kernels.target import Code, Target
+from gatewright.kernels.target import Target
 
 NAME = "norm"
 FIELDS = ("rows", "size", "vectors", "x", "x_row", "y", "y_row", "line", "gain", "shift", "constants")
@@ -63,7 +64,7 @@ class Kernel(RowKernel):
     """A compiled LayerNorm."""
 
     def __init__(self, target: Target) -> None:
-        self.target, self.code = target, Code(text(target), NAME)
+        self.target, self.code = target, code.compiled("norm", target)
 
     def pack(self, gain: Array, shift: Array, epsilon: float) -> Packed:
         """gain and shift (size,), float32."""

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gatewright.arrays import Array
-from gatewright.kernels import formulas, packing, scan
+from gatewright.kernels import code, formulas, packing, scan
 from gatewright.kernels.call import Call, Team, address, contiguous
 from gatewright.kernels.formulas import Cell
 from gatewright.kernels.packing import aligned
-from gatewright.kernels.target import Code, Target
+from gatewright.kernels.target import Target
 from gatewright.threads import shares
 
 # Inputs are multiplied ahead, a chunk of steps at once, where W would else be read too often: for few rows, or where W and U
@@ -55,7 +55,7 @@ class Kernel:
 
     def __init__(self, cell: Cell, target: Target) -> None:
         self.cell, self.target = cell, target
-        self.code = Code(scan.Scan(cell, target).text(), scan.NAME)
+        self.code = code.compiled(cell.name, target)
         self.parts = len(scan.buffers(cell))
 
     def pack(self, weights: Any) -> Packed:

@@ -1,12 +1,8 @@
-"""The machine: which vectors it has, and LLVM text turned into something to call."""
+"""The machine: which vectors it has, and what fits into its registers."""
 
-import ctypes
 import functools
 import platform
-from collections.abc import Callable
-from typing import Any, NamedTuple
-
-import llvmlite.binding as llvm
+from typing import NamedTuple
 
 
 class Target(NamedTuple):
@@ -22,43 +18,48 @@ TARGETS = {  # by what the host has; fewer lanes run on a wider machine too, to 
     8: Target(8, 3, 12),  # AVX2: 16 registers
     4: Target(4, 6, 24),  # NEON: 32 registers
 }
+NAMES = {"amd64": "x86_64", "arm64": "aarch64"}  # what Windows and macOS call the two kinds of machine
+
+
+def machine() -> str:
+    """The kind of this machine: "x86_64", "aarch64", or one for which nothing is generated."""
+    kind = platform.machine().lower()
+    return NAMES.get(kind, kind)
 
 
 @functools.cache
 def problem() -> str | None:
     """Why this machine can't run kernels, or None."""
+    from gatewright.kernels import library
+
+    if machine() not in NAMES.values():
+        return f"no kernels are generated for {machine()}"
+    found = library.find()
+    if found.library:
+        return None
+    try:
+        import llvmlite.binding as llvm
+    except ImportError:
+        return "llvmlite is not installed, which makes inference faster: pip install 'gatewright[fast]'" + found.remark
     if not hasattr(llvm, "create_pass_builder"):
         return "this llvmlite is too old: pip install 'gatewright[fast]' brings 0.44 or newer"
-    kind = platform.machine().lower()
-    if kind in ("x86_64", "amd64"):
-        return None if _features().get("fma") else "this processor has no fused multiply-add (FMA)"
-    return None if kind in ("aarch64", "arm64") else f"no kernels are generated for {kind}"
+    fused = machine() != "x86_64" or _features().get("fma")
+    return None if fused else "this processor has no fused multiply-add (FMA)"
 
 
 @functools.cache
 def host() -> Target:
-    """The widest target that this machine has."""
+    """The widest target that this machine has, of those in the library if that is what runs."""
+    from gatewright.kernels import library
+
+    found = library.find()
+    if found.library:
+        return TARGETS[found.library.lanes]
     features = _features()
     return TARGETS[16 if features.get("avx512f") else 8 if features.get("avx2") else 4]
 
 
 def _features() -> dict[str, bool]:
+    import llvmlite.binding as llvm
+
     return dict(llvm.get_host_cpu_features())
-
-
-class Code:
-    """A compiled function of an argument block; calling it frees Python's global lock."""
-
-    def __init__(self, text: str, name: str) -> None:
-        llvm.initialize_native_target()
-        llvm.initialize_native_asmprinter()
-        features = llvm.get_host_cpu_features().flatten() + ",-prefer-256-bit"
-        target = llvm.Target.from_default_triple()
-        machine = target.create_target_machine(cpu=llvm.get_host_cpu_name(), features=features, opt=3)
-        module = llvm.parse_assembly(text)
-        module.verify()
-        passes = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=3))
-        passes.getModulePassManager().run(module, passes)
-        self._engine: Any = llvm.create_mcjit_compiler(module, machine)  # keeps the code alive
-        self._engine.finalize_object()
-        self.call: Callable[[bytes], None] = ctypes.CFUNCTYPE(None, ctypes.c_char_p)(self._engine.get_function_address(name))

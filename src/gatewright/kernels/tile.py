@@ -71,13 +71,13 @@ def _accumulate(e: Emitter, source: Source, columns: tuple[int, ...], shape: tup
     panels = [e.add(source.panel, (source.length, j * unit)) for j in range(vectors)]
     sums = list(sums)
     with e.each(source.length, sums) as k:
+        values = [e.load_all(origin, (k, FLOAT)) for origin in origins]
         for j in range(vectors):
-            weights = [e.load(panels[j], (k, unit), i * e.width) for i in range(len(columns))]
             for line in range(0, unit, LINE):
                 e.prefetch(panels[j], (k, unit), line + AHEAD)
-            for m in range(rows):
-                value = e.load_all(origins[m], (k, FLOAT))
-                for weight, column in zip(weights, columns, strict=True):
+            for i, column in enumerate(columns):
+                weight = e.load(panels[j], (k, unit), i * e.width)
+                for m, value in enumerate(values):
                     place = (m * vectors + j) * total + column
                     sums[place] = e.fma(value, weight, sums[place])
     return sums
@@ -130,19 +130,20 @@ def call_tile(e: Emitter, product: Product, shape: tuple[int, int], ends: tuple[
 def emit_sums_of_products(e: Emitter, target: Target) -> None:
     """A function for every shape of tile of a^T b, added to what is there: (sums, row stride, a, its row stride, b, …, rows).
 
-    sums[m, v] += a[0, m] b[0, v] + a[1, m] b[1, v] + ..., for the weights' gradients: a holds what was multiplied by them, b
-    the gradients of the sums, a row for every step and batch row.
+    sums[m, v] += (a[0, m] b[0, v] + a[1, m] b[1, v] + ...), for the weights' gradients: a holds what was multiplied by them, b
+    the gradients of the sums, a row for every step and batch row. Sums of sums: a long one in a row would lose a digit.
     """
     for rows, vectors in shapes(target, 1):
         with e.function(_sums_name(rows, vectors), 7) as (out, out_row, a, a_row, b, b_row, length):
             places = [(m, j) for m in range(rows) for j in range(vectors)]
-            sums = [e.load(out, (out_row, m), j * e.width) for m, j in places]
+            sums = [e.constant(0) for _ in places]
             with e.each(length, sums) as k:
                 right = [e.load(b, (k, b_row), j * e.width) for j in range(vectors)]
                 left = [e.load_all(a, (k, a_row), m * FLOAT) for m in range(rows)]
                 sums[:] = [e.fma(left[m], right[j], total) for (m, j), total in zip(places, sums, strict=True)]
             for (m, j), value in zip(places, sums, strict=True):
-                e.store(value, out, (out_row, m), j * e.width)
+                there = out, (out_row, m), j * e.width
+                e.store(e.plus(e.load(*there), value), *there)
 
 
 def _sums_name(rows: int, vectors: int) -> str:

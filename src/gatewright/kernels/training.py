@@ -4,18 +4,19 @@ import functools
 import itertools
 from collections.abc import Iterable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from gatewright.arrays import Array
-from gatewright.kernels import backward, formulas, repacking, scan
+from gatewright.kernels import code, formulas, scan, shared
 from gatewright.kernels.call import Call, address, contiguous
 from gatewright.kernels.emitter import FLOAT
 from gatewright.kernels.formulas import Cell
 from gatewright.kernels.packing import aligned
 from gatewright.kernels.recurrent import TURN, ahead
-from gatewright.kernels.target import Code, Target
+from gatewright.kernels.target import Target
+from gatewright.threads import shares
 
 CHUNK = 256  # rows of dz that are multiplied by x and h at once: they should still be in the second-level cache
 
@@ -94,10 +95,10 @@ class Kernel:
     """A cell's compiled scan, there and back."""
 
     def __init__(self, cell: Cell, target: Target) -> None:
-        self.cell, self.target = cell, target
-        self.packing = Code(repacking.text(cell, target), repacking.NAME)
-        self.there = Code(scan.Scan(cell, target, training=True).text(), scan.NAME)
-        self.back = Code(backward.Backward(cell, target).text(), backward.NAME)
+        self.cell, self.target, self.count = cell, target, len(scan.weights(cell))
+        self.packing = code.compiled(f"{cell.name}_packing", target)
+        self.there = code.compiled(f"{cell.name}_training", target)
+        self.back = code.compiled(f"{cell.name}_backward", target)
         self.sizes = functools.cache(partial(_sizes, cell, target))
         self.parts = functools.lru_cache(partial(_parts, cell, target))
 
@@ -109,20 +110,34 @@ class Kernel:
 
     def pack(self, source: Source) -> Packed:
         """The weights as they are now, in the order in which tiles read them."""
-        size, there, lanes = source.size, len(scan.weights(self.cell)), self.target.lanes
+        size, there = source.size, self.count
         memory, begin = aligned(size.panels[-1] // FLOAT)
-        if size.hidden % lanes:
-            memory.fill(0)
-        elif size.features % lanes:  # the first that is transposed has a panel for so many features
-            _cut(memory, size.panels, there).fill(0)
+        if size.row > size.hidden:
+            memory.fill(0)  # what stays so beyond the units
         places = [begin + place for place in size.panels[:-1]]
         Call(self.packing, [*size[:4], *source.places, *places], (source, memory)).run()
         return Packed(source.weights, size, places[:there], places[there:], memory)
 
     # --- the pair
 
-    def forward(self, packed: Packed, x: Array, state: Any) -> Cache:
-        """All T steps of x (T, B, F) from `state`; the states after every step are in the cache."""
+    def forward(self, packed: Packed, x: Array, state: Any) -> Cache | shared.Caches:
+        """All T steps of x (T, B, F) from `state`; the states after every step are in the cache. Threads share the rows."""
+        rows = shares(x.shape[1], len(x) * x.shape[1] * packed.size.panels[len(packed.there)] / 2)
+        there = partial(self._forward, packed)
+        return there(x, state) if len(rows) == 1 else shared.forward(there, rows, x, state)
+
+    def backward(self, packed: Packed, cache: Any, dsteps: Any, dstate: Any, wants_dx: bool = True) -> Gradients:
+        """Back-propagation through time; dsteps (T, B, H) and dstate (B, H) as in cells/, of h alone what every step got.
+
+        wants_dx: False leaves the gradient of x out.
+        """
+        back = partial(self._backward, packed, wants_dx)
+        if isinstance(cache, shared.Caches):
+            return cast(Gradients, shared.backward(back, cache, dsteps, dstate))
+        return back(cache, dsteps, dstate)
+
+    def _forward(self, packed: Packed, x: Array, state: Any) -> Cache:
+        """`forward` on one thread."""
         size, (x, x_row) = packed.size, _flat(x)
         (T, B, _), H, row = x.shape, size.hidden, size.row
         parts = self.parts(size, T, B)
@@ -141,11 +156,8 @@ class Kernel:
             Call(self.there, numbers + packed.there, (packed, x, memory, work)).run()
         return Cache(x, x_row, type(state)(*padded), places, memory, H)
 
-    def backward(self, packed: Packed, cache: Cache, dsteps: Any, dstate: Any, wants_dx: bool = True) -> Gradients:
-        """Back-propagation through time; dsteps (T, B, H) and dstate (B, H) as in cells/, of h alone what every step got.
-
-        wants_dx: False leaves the gradient of x out.
-        """
+    def _backward(self, packed: Packed, wants_dx: bool, cache: Cache, dsteps: Any, dstate: Any) -> Gradients:
+        """`backward` on one thread."""
         size, x, dy, H = packed.size, cache.x, _whole(dsteps.h, self.target.lanes), cache.hidden
         (T, B, F), wide = x.shape, size.feature_vectors if wants_dx else 0
         parts = self.parts(size, T, B)
@@ -165,9 +177,10 @@ class Kernel:
 
     def _weights(self, packed: Packed, db: Array, dW: Array, dU: Array) -> Any:
         """The weights' gradients in the weights' shapes, from rows of whole vectors."""
-        gates, row, H = len(self.cell.gates), packed.size.row, packed.size.hidden
-        biases = db.reshape(-1, row)[:, :H]
-        found = [*(array.reshape(-1, gates, row)[..., :H] for array in (dW, dU)), biases[-gates:], biases[0]]
+        row, H = packed.size.row, packed.size.hidden
+        found = [dW, dU, db[-len(self.cell.gates) * row :], db[:row]]
+        if row > H:
+            found = [array.reshape(-1, row)[:, :H] for array in found]
         pairs = zip(packed.weights, found, strict=False)  # not every cell has the last
         return type(packed.weights)(*(None if given is None else array.reshape(given.shape) for given, array in pairs))
 

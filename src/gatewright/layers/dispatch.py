@@ -49,7 +49,7 @@ def choose(ask: Ask, kind: str, *details: Any) -> Choice:
         except ImportError:  # the folder may be deleted
             why = "this installation has no kernels"
     if why is None:
-        reason = f"inference is compiled, training {'too' if kind in kernels.TRAINED else 'runs on NumPy'}"
+        reason = f"inference is compiled{kernels.origin()}, training {'too' if kind in kernels.TRAINED else 'runs on NumPy'}"
         return Choice("compiled", reason, partial(kernels.load, kind, *details, training=ask.training))
     if ask.kernel == "compiled" and not ask.training:
         raise OptionError(f"kernel='compiled' is not possible: {why}; use kernel='auto' or 'numpy'")

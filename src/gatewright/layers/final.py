@@ -15,7 +15,8 @@ PROBABILITIES = ("softmax", "sigmoid")
 def final_activation(layer: Layer) -> Activation | None:
     """The activation that makes the output, seen through layers that change little or nothing; None where there is none."""
     if isinstance(layer, Dense | RNN):
-        return layer.activation
+        both = layer.activation if isinstance(layer.activation, tuple) else (layer.activation,)
+        return next((final for final in both if final.name in PROBABILITIES), both[0])
     if isinstance(layer, Sequential):
         before = [inner for inner in layer.layers if not isinstance(inner, Dropout | Masking)]
         return final_activation(before[-1]) if before else None
@@ -33,7 +34,7 @@ def fold_final(layer: Layer, name: str) -> Layer | None:
     None where there is no such layer: the output is made by another activation, or that one can't be taken off in this place
     alone (in a gw.Shared, an RNN, parallel branches, or with dropout behind it).
     """
-    if isinstance(layer, Dense) and layer.activation.name == name:
+    if isinstance(layer, Dense) and layer.activation == Activation(name):
         return layer.replace(activation=None)
     if isinstance(layer, Sequential):
         last = fold_final(layer.layers[-1], name)

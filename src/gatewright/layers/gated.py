@@ -1,17 +1,19 @@
 """RNN, LSTM and GRU: the layers' arguments, and what each cell adds to what they have in common."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from types import ModuleType
 from typing import Any, ClassVar
 
 import numpy as np
 
 from gatewright import cells, checks, initializers
-from gatewright.activations import Activation, ActivationLike
+from gatewright.activations import Activation, ActivationsLike
 from gatewright.arrays import Array
 from gatewright.errors import OptionError
 from gatewright.layers.base import Shape
 from gatewright.layers.recurrent import Recurrent
+from gatewright.layers.stack import ACTIVATIONS
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -31,7 +33,8 @@ class RNN(Recurrent):
     go_backwards: run from the end; outputs stand in the order of processing, the live steps first.
     masked_output: "zero", or "repeat" for Keras' rule that a dead step repeats the last live output of its call (zero before
         the first). A layer behind this one does not read dead steps, so that only a network's last layer shows it.
-    activation: a name, None (linear) or a gw.Activation.
+    activation: a name, None (linear) or a gw.Activation; if bidirectional also a pair of them, (forward, backward).
+    clip: whatever goes into an activation is brought to [-clip, clip] first, the cell clip of ONNX.
     bias: False leaves the bias out.
     learn_initial_state: the state from which sequences begin is trained (it begins at zero).
     init: "keras" (kernel_initializer "glorot_uniform", recurrent_initializer "orthogonal", bias_initializer "zeros", or
@@ -55,7 +58,8 @@ class RNN(Recurrent):
         return_state_sequence: bool = False,
         go_backwards: bool = False,
         masked_output: str = "zero",
-        activation: ActivationLike = "tanh",
+        activation: ActivationsLike = "tanh",
+        clip: float | None = None,
         bias: bool = True,
         dropout: float = 0.0,
         learn_initial_state: bool = False,
@@ -68,16 +72,16 @@ class RNN(Recurrent):
         self._store(locals())
         self._check()
 
-    @property
+    @cached_property
     def options(self) -> Any:
-        return cells.rnn.Options(self.activation)
+        return cells.rnn.Options(self._clipped("activation"))
 
 
 @dataclass(frozen=True, init=False, repr=False)
 class Gated(Recurrent):
     """What LSTM and GRU have beyond RNN."""
 
-    recurrent_activation: Activation
+    recurrent_activation: Activation | tuple[Activation, Activation]
     chrono_steps: int | None
 
     def _check(self) -> None:
@@ -97,10 +101,21 @@ class LSTM(Gated):
     i, f, o = recurrent_activation(x W + h U + b), g = activation(x W + h U + b), c' = f c + i g, h' = o activation(c').
     The state is `(h, c)`, each of shape (num_layers * directions, B, hidden_size); `forget_bias` (default 1 with
     init="keras") is where the forget gate's bias begins. All other arguments and shapes are those of gw.RNN.
+
+    peepholes: the gates see the cell state (Gers et al. 2002): i and f with c, o with c', times the parts i f o of P (3H,),
+        which begin at zero.
+    coupled: f = 1 - i (Greff et al. 2017; ONNX's input_forget). There is no block f in W, U, b and P, and it is the input
+        gate's bias that begins at -forget_bias.
+    projection: h' = (o activation(c')) V, with V (H, projection) (Sak et al. 2014; PyTorch's proj_size): so wide is the output
+        of a direction, h is (num_layers * directions, B, projection), U (projection, 4H), and h0 (projection,).
+    cell_activation: of c', where it is not `activation`.
     """
 
-    cell: ClassVar[ModuleType] = cells.lstm
     forget_bias: float | None
+    peepholes: bool
+    coupled: bool
+    projection: int | None
+    cell_activation: Activation | tuple[Activation, Activation] | None
 
     def __init__(
         self,
@@ -113,8 +128,13 @@ class LSTM(Gated):
         return_state_sequence: bool = False,
         go_backwards: bool = False,
         masked_output: str = "zero",
-        activation: ActivationLike = "tanh",
-        recurrent_activation: ActivationLike = "sigmoid",
+        activation: ActivationsLike = "tanh",
+        recurrent_activation: ActivationsLike = "sigmoid",
+        cell_activation: ActivationsLike = None,
+        peepholes: bool = False,
+        coupled: bool = False,
+        projection: int | None = None,
+        clip: float | None = None,
         bias: bool = True,
         forget_bias: float | None = None,
         dropout: float = 0.0,
@@ -131,6 +151,16 @@ class LSTM(Gated):
 
     def _check(self) -> None:
         super()._check()
+        checks.true_or_false("peepholes", self.peepholes)
+        checks.true_or_false("coupled", self.coupled)
+        if self.projection is not None:
+            checks.whole_number("projection", self.projection)
+        if isinstance(self.cell_activation, list | tuple) and None in self.cell_activation:
+            raise OptionError(f"cell_activation: got {self.cell_activation!r}, wanted two names: 'linear' for none")
+        if self.cell_activation is not None:
+            self._check_activation("cell_activation")
+        if self.cell_activation == self.activation:
+            object.__setattr__(self, "cell_activation", None)
         if self.forget_bias is not None and (not self.bias or self.initialization != "keras"):
             raise OptionError("forget_bias goes with bias=True and init='keras'; leave it out")
         if self.forget_bias is not None:
@@ -138,17 +168,43 @@ class LSTM(Gated):
         if self.forget_bias is None and self.bias and self.initialization == "keras":
             object.__setattr__(self, "forget_bias", 1.0)
 
-    def _gate_biases(self, rng: np.random.Generator, b: Array) -> None:
-        H = self.hidden_size
-        if self.chrono_steps is not None:
-            b[H : 2 * H] = initializers.chrono(rng, self.chrono_steps, H)
-            b[:H] = -b[H : 2 * H]
-        elif self.forget_bias is not None:
-            b[H : 2 * H] = self.forget_bias
+    @property
+    def varied(self) -> bool:
+        """Whether it is more than the plain LSTM."""
+        return self.peepholes or self.coupled or self.projection is not None or self.cell_activation is not None
 
     @property
+    def cell(self) -> ModuleType:
+        return cells.lstm_variants if self.varied else cells.lstm
+
+    @property
+    def gates(self) -> str:
+        return cells.lstm_variants.COUPLED_GATES if self.coupled else super().gates
+
+    @cached_property
+    def sizes(self) -> Any:
+        return self.cell.State(self.projection or self.hidden_size, self.hidden_size)
+
+    def _extra_shapes(self) -> dict[str, Shape]:
+        H = self.hidden_size
+        P: dict[str, Shape] = {"P": ((len(self.gates) - 1) * H,)} if self.peepholes else {}
+        return P | ({"V": (H, self.projection)} if self.projection else {})
+
+    def _gate_biases(self, rng: np.random.Generator, b: Array) -> None:
+        H, chrono = self.hidden_size, self.chrono_steps
+        keep = self.forget_bias if chrono is None else initializers.chrono(rng, chrono, H)
+        if keep is None:
+            return
+        if not self.coupled:
+            b[H : 2 * H] = keep
+        if self.coupled or chrono is not None:  # sigmoid(-keep) = 1 - sigmoid(keep)
+            b[:H] = -keep
+
+    @cached_property
     def options(self) -> Any:
-        return cells.lstm.Options(self.activation, self.recurrent_activation)
+        act, sigma = map(self._clipped, ACTIVATIONS[:2])
+        out = self._clipped("cell_activation") if self.cell_activation else act
+        return cells.lstm_variants.Options(act, sigma, out, self.coupled) if self.varied else cells.lstm.Options(act, sigma)
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -176,9 +232,10 @@ class GRU(Gated):
         return_state_sequence: bool = False,
         go_backwards: bool = False,
         masked_output: str = "zero",
-        activation: ActivationLike = "tanh",
-        recurrent_activation: ActivationLike = "sigmoid",
+        activation: ActivationsLike = "tanh",
+        recurrent_activation: ActivationsLike = "sigmoid",
         reset_after: bool = True,
+        clip: float | None = None,
         bias: bool = True,
         dropout: float = 0.0,
         learn_initial_state: bool = False,
@@ -201,6 +258,7 @@ class GRU(Gated):
         if self.chrono_steps is not None:  # z is the gate that keeps
             b[: self.hidden_size] = initializers.chrono(rng, self.chrono_steps, self.hidden_size)
 
-    @property
+    @cached_property
     def options(self) -> Any:
-        return cells.gru.Options(self.activation, self.recurrent_activation, self.reset_after)
+        act, sigma = map(self._clipped, ACTIVATIONS[:2])
+        return cells.gru.Options(act, sigma, self.reset_after)

@@ -1,27 +1,20 @@
-"""What RNN, LSTM and GRU layers have in common: parameters, directions, stacking, and which steps they see."""
+"""What RNN, LSTM and GRU layers have in common: how the steps go through layers and directions, forward and back."""
 
-import math
-from abc import abstractmethod
 from dataclasses import dataclass
-from functools import cached_property, partial
-from types import ModuleType
-from typing import Any, ClassVar, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from gatewright import activations, checks, initializers
-from gatewright.activations import Activation
 from gatewright.arrays import Array, blocks
-from gatewright.errors import OptionError, one_of
+from gatewright.errors import OptionError
 from gatewright.layers import base, dispatch, pipeline, repeat, scan
-from gatewright.layers.base import Layer, Result, Rng, Shape, Step
+from gatewright.layers.base import Result, Rng, Step
 from gatewright.layers.dispatch import Ask, Choice
-from gatewright.parameters import Parameters, Scope
+from gatewright.layers.stack import Stack
+from gatewright.parameters import Scope
 from gatewright.state import tree_map
 from gatewright.steps import Packing, Plan, Steps, in_order, packing
-
-INITS = ("keras", "pytorch", "chrono")
-MASKED_OUTPUTS = ("zero", "repeat")
 
 
 class Cache(NamedTuple):
@@ -37,78 +30,8 @@ class Cache(NamedTuple):
 
 
 @dataclass(frozen=True, init=False, repr=False)
-class Recurrent(Layer):
+class Recurrent(Stack):
     """Layers of a cell, on top of each other, in one or both directions; gw.RNN tells of the arguments."""
-
-    cell: ClassVar[ModuleType]
-    input_size: int
-    hidden_size: int
-    num_layers: int
-    bidirectional: bool
-    return_sequences: bool
-    return_state_sequence: bool
-    go_backwards: bool
-    masked_output: str
-    activation: Activation
-    bias: bool
-    dropout: float
-    learn_initial_state: bool
-    initialization: str
-    kernel_initializer: str | None
-    recurrent_initializer: str | None
-    bias_initializer: str | None
-    trainable: bool
-
-    @property
-    @abstractmethod
-    def options(self) -> Any:
-        """The cell's Options."""
-
-    def _check(self) -> None:
-        """Normalises the fields and raises OptionError for impossible values."""
-        for name, least in (("input_size", 1), ("hidden_size", 1), ("num_layers", 1)):
-            checks.whole_number(name, getattr(self, name), least)
-        for name in ("bidirectional", "return_sequences", "return_state_sequence", "go_backwards", "bias",
-                     "learn_initial_state", "trainable"):  # fmt: skip
-            checks.true_or_false(name, getattr(self, name))
-        checks.fraction("dropout", self.dropout)
-        for name in ("activation", "recurrent_activation"):
-            if hasattr(self, name):
-                object.__setattr__(self, name, activations.get(getattr(self, name)))
-                if getattr(self, name).name == "softmax":
-                    raise OptionError(f"{name}='softmax' is for outputs: use gw.Dense(…, activation='softmax')")
-        if self.masked_output not in MASKED_OUTPUTS:
-            raise one_of("masked_output", self.masked_output, MASKED_OUTPUTS)
-        if self.bidirectional and self.go_backwards:
-            raise OptionError("go_backwards=True with bidirectional=True: a bidirectional layer runs both ways already")
-        if self.dropout and self.num_layers == 1:
-            raise OptionError("dropout acts between layers: use num_layers > 1, or gw.Dropout before or after this layer")
-        if self.return_state_sequence and not self.return_sequences:
-            raise OptionError("return_state_sequence=True gives every step: leave return_sequences=True")
-        if self.masked_output == "repeat" and (self.return_state_sequence or not self.return_sequences):
-            raise OptionError("masked_output='repeat' is about the sequence of outputs: it needs return_sequences=True alone")
-        self._check_initializers()
-
-    def _check_initializers(self) -> None:
-        if self.initialization not in INITS:
-            raise one_of("init", self.initialization, INITS)
-        if self.initialization == "chrono" and len(self.cell.GATES) == 1:
-            raise OptionError("init='chrono' sets the biases of gates, and an RNN has none; use LSTM or GRU")
-        if self.initialization == "chrono" and not self.bias:
-            raise OptionError("init='chrono' sets biases: leave bias=True")
-        given = {name: getattr(self, name) for name in initializers.DEFAULTS}
-        self._store(initializers.resolve(self.initialization, self.bias, given))
-
-    @cached_property
-    def directions(self) -> tuple[str, ...]:
-        """The scopes of the directions within a layer."""
-        return ("forward", "backward") if self.bidirectional else ("",)
-
-    @cached_property
-    def prefixes(self) -> list[str]:
-        """The scope of every layer and direction, in the state's order; an unneeded part is left out."""
-        layers = [f"layer{k}" for k in range(self.num_layers)] if self.num_layers > 1 else [""]
-        return [".".join(part for part in (layer, direction) if part) for layer in layers for direction in self.directions]
 
     def _scope(self, params: Scope, index: int) -> Scope:
         prefix = self.prefixes[index]
@@ -116,73 +39,6 @@ class Recurrent(Layer):
 
     def _weights(self, scope: Scope) -> Any:
         return self.cell.Weights(*(scope[name] if name in scope else None for name in self.cell.Weights._fields))
-
-    # --- parameters
-
-    def shapes(self) -> dict[str, Shape]:
-        found: dict[str, Shape] = {}
-        for index, prefix in enumerate(self.prefixes):
-            features = self.input_size if index < len(self.directions) else self.hidden_size * len(self.directions)
-            found |= {base.in_scope(prefix, name): shape for name, shape in self._cell_shapes(features).items()}
-        return found
-
-    def _cell_shapes(self, features: int) -> dict[str, Shape]:
-        """The shapes of one layer and direction."""
-        H, k = self.hidden_size, len(self.cell.GATES)
-        shapes: dict[str, Shape] = {"W": (features, k * H), "U": (H, k * H)}
-        shapes |= self._bias_shapes() if self.bias else {}
-        return shapes | ({f"{name}0": (H,) for name in self.cell.State._fields} if self.learn_initial_state else {})
-
-    def init(self, rng: np.random.Generator) -> Parameters:
-        """W (F, kH), U (H, kH), b (kH,), with learn_initial_state h0 (and c0) (H,), for every layer and direction."""
-        arrays = {name: self._draw(rng, name.rpartition(".")[2], shape) for name, shape in self.shapes().items()}
-        for name, array in arrays.items():
-            if name.rpartition(".")[2] == "b":
-                self._gate_biases(rng, array)
-        return Parameters.of(arrays, () if self.trainable else arrays, float)
-
-    def _draw(self, rng: np.random.Generator, name: str, shape: Shape) -> Array:
-        if name in ("h0", "c0"):
-            return np.zeros(shape)
-        if self.initialization == "pytorch":
-            return initializers.uniform(1 / math.sqrt(self.hidden_size))(rng, shape)
-        chosen = {"W": self.kernel_initializer, "U": self.recurrent_initializer}.get(name, self.bias_initializer)
-        return initializers.initializer(name, chosen or "")(rng, shape)
-
-    def _bias_shapes(self) -> dict[str, Shape]:
-        return {"b": (len(self.cell.GATES) * self.hidden_size,)}
-
-    def _gate_biases(self, rng: np.random.Generator, b: Array) -> None:
-        """Writes what the initialisation says of single gates into b."""
-
-    # --- shapes and steps
-
-    @property
-    def features_in(self) -> int | None:
-        return self.input_size
-
-    @property
-    def gives_states(self) -> bool:
-        return self.return_state_sequence
-
-    @property
-    def chunk_problem(self) -> str | None:
-        if self.bidirectional:
-            return f"{type(self).__name__}(bidirectional=True) reads the sequence from its end too"
-        return f"{type(self).__name__}(go_backwards=True) begins at the end of the sequence" if self.go_backwards else None
-
-    @property
-    def analytic(self) -> bool:
-        return all(option.analytic for option in self.options if isinstance(option, Activation))
-
-    def shape_out(self, shape: Shape) -> Shape:
-        base.wants_sequences(shape, self.input_size)
-        width = self.hidden_size * len(self.directions) * (self.num_layers if self.return_state_sequence else 1)
-        return (*shape[:2], width) if self.return_sequences else (shape[0], width)
-
-    def state_shape(self, batch: int) -> Any:
-        shape = (self.num_layers * len(self.directions), batch, self.hidden_size)
-        return self.cell.State(*(shape for _ in self.cell.State._fields))
 
     def steps_out(self, x: Array, steps: Steps | None) -> Steps | None:
         """None after the last output alone; after go_backwards the live steps stand first."""
@@ -207,8 +63,6 @@ class Recurrent(Layer):
             return packed, packed._replace(time=x.shape[1] - 1 - packed.time, line=turned)
         return packed, in_order(packed, steps, x.shape[1])[0]
 
-    # --- the pair
-
     def forward(
         self, params: Scope, x: Array, state: Any = None, *,
         steps: Steps | None = None, training: bool = False, rng: Rng = None, kernel: str = "auto",
@@ -226,7 +80,7 @@ class Recurrent(Layer):
             dropped.append(keep)
             for d in range(ways):
                 first = self._initial(params, k * ways + d, state, x.shape[0], packed)
-                seq, end, kept = self._scan(
+                seq, end, kept = self.ways[d]._scan(
                     run, self._scope(params, k * ways + d), packed.flip(line) if d else line, first, packed, training
                 )
                 sequences.append(tree_map(packed.flip, seq) if d else seq)
@@ -281,7 +135,9 @@ class Recurrent(Layer):
 
     def choice(self, dtype: Any, kernel: str, training: bool = False) -> Choice:
         problem = "return_state_sequence=True runs on NumPy" if self.return_state_sequence else None
-        return dispatch.choose(Ask(dtype, kernel, training, problem), self.cell.__name__.rpartition(".")[2], self.options)
+        problem = problem if self.ways[0] is self.ways[-1] else "activations that differ by direction run on NumPy"
+        name = self.cell.__name__.rpartition(".")[2]
+        return dispatch.choose(Ask(dtype, kernel, training, problem), name, self.ways[0].options)
 
     def _dtype(self, scope: Scope, x: Array, state: Any) -> Any:
         """In which to compute."""
@@ -318,14 +174,14 @@ class Recurrent(Layer):
                 params, grads = (self._scope(scope, index) for scope in scopes)
                 dseq, dfinal = dsequences[index], dfinals[index]
                 if dline is not None:  # the layer above read this one's output
-                    above = dline[..., d * self.hidden_size : (d + 1) * self.hidden_size]
+                    above = blocks(dline, ways)[d]
                     dseq = self._unused(above) if dseq is None else dseq._replace(h=dseq.h + above)
                 dseq = cell.State(*(a if a is None or not d else packed.flip(a) for a in dseq))
-                kept = self._kept(params, cache.scans[index], packed)
-                pair = self._pair(kept.kernel, params, wants_dx or k > 0)
+                kept = self.ways[d]._kept(params, cache.scans[index], packed)
+                pair = self.ways[d]._pair(kept.kernel, params, wants_dx or k > 0)
                 dx, dweights, dfirst = scan.backward(pair, kept, dseq, dfinal, packed)
                 dlines.append(packed.flip(dx) if d and dx is not None else dx)
-                self._add_weights(grads, dweights)
+                self.ways[d]._add_weights(grads, dweights)
                 dstates.insert(0, self._d_initial(grads, dfirst, cache))
             dline = dlines[0] if ways == 1 or dlines[0] is None else dlines[0] + dlines[1]
             keep = cache.dropped[k]
@@ -334,13 +190,13 @@ class Recurrent(Layer):
 
     def _d_output(self, cache: Cache, dy: Any, dstate: Any) -> tuple[list[Any], list[Any]]:
         """Undoes `_output`: gradients of the states of every step and of the final state, one State a layer and direction."""
-        cell, packed, n, H = self.cell, cache.packing, len(self.prefixes), self.hidden_size
+        cell, packed, n, width = self.cell, cache.packing, len(self.prefixes), self.sizes.h
         depth, columns = cache.scans[0].shape[:2]
         ways, dtype = len(self.directions), (dy[0] if self.return_state_sequence else dy).dtype
         dsequences: list[Any] = [None] * n  # those of the layers below are still to come
         batch = dy[0].shape[0] if self.return_state_sequence else dy.shape[0]
         if dstate is None:
-            dstate = cell.State(*(np.zeros((n, batch, H), dtype) for _ in cell.State._fields))
+            dstate = cell.State(*(np.zeros((n, batch, size), dtype) for size in self.sizes))
         dfinals = [cell.State(*(array[index] for array in dstate)) for index in range(n)]
         if self.return_state_sequence:
             parts = [np.split(cache.out.pack(array), n, axis=-1) for array in dy]
@@ -348,7 +204,7 @@ class Recurrent(Layer):
         elif not self.return_sequences:
             for index, part in enumerate(blocks(dy, ways), n - ways):
                 dfinals[index] = dfinals[index]._replace(h=dfinals[index].h + part)
-                dsequences[index] = self._unused(np.broadcast_to(np.zeros(H, dtype), (depth, columns, H)))
+                dsequences[index] = self._unused(np.broadcast_to(np.zeros(width, dtype), (depth, columns, width)))
         else:
             dy = dy if cache.latest is None else repeat.backward(dy, cache.latest)
             dsequences[n - ways :] = map(self._unused, blocks(cache.out.pack(dy), ways))
@@ -356,15 +212,15 @@ class Recurrent(Layer):
 
     def _unused(self, dh: Array) -> Any:
         """A State of gradients in which h alone was used."""
-        return self.cell.State(dh, *(None for _ in self.cell.State._fields[1:]))
+        return self.cell.State(dh, *[None] * (len(self.cell.State._fields) - 1))
 
     def _initial(self, params: Scope, index: int, state: Any, batch: int, packed: Packing) -> Any:
         """The state (S, H) with which a layer and direction begins: given, learned or zero."""
         scope = self._scope(params, index)
         arrays = []
-        for k, name in enumerate(self.cell.State._fields):
-            fresh = scope[f"{name}0"] if self.learn_initial_state else np.zeros(self.hidden_size, scope["U"].dtype)
-            given = np.zeros((batch, self.hidden_size), fresh.dtype) if state is None else state[k][index]
+        for k, (name, size) in enumerate(self.sizes._asdict().items()):
+            fresh = scope[f"{name}0"] if self.learn_initial_state else np.zeros(size, scope["U"].dtype)
+            given = np.zeros((batch, size), fresh.dtype) if state is None else state[k][index]
             if state is None and self.learn_initial_state:
                 given += fresh
             arrays.append(packed.enter(given, fresh))

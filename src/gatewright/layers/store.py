@@ -29,7 +29,8 @@ def to_json(value: Any) -> Any:
             raise OptionError(f"{type(value).__name__} is no layer of gatewright's own, so no file can name it")
         return {"type": type(value).__name__, **{name: to_json(item) for name, item in value.config().items()}}
     if isinstance(value, Activation):
-        return {"activation": value.name, "alpha": value.alpha, "beta": value.beta}
+        words = {"activation": value.name, "alpha": value.alpha, "beta": value.beta}
+        return words | ({} if value.clip is None else {"clip": value.clip})
     if isinstance(value, tuple | list):
         return [to_json(item) for item in value]
     value = value.item() if hasattr(value, "item") else value
@@ -57,9 +58,9 @@ def from_json(value: Any) -> Any:
 
 
 def _activation(value: dict[str, Any]) -> Activation:
-    if set(value) - {"activation", "alpha", "beta"}:
-        raise FormatError(f"activation {value!r}: wanted a name, alpha and beta")
+    if set(value) - {"activation", "alpha", "beta", "clip"}:
+        raise FormatError(f"activation {value!r}: wanted a name, alpha, beta and clip")
     try:
-        return Activation(value["activation"], value.get("alpha"), value.get("beta"))
+        return Activation(value["activation"], value.get("alpha"), value.get("beta"), value.get("clip"))
     except (TypeError, KeyError, ValueError) as error:
         raise FormatError(f"activation {value!r}: {error}") from None

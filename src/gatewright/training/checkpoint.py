@@ -4,7 +4,6 @@ import functools
 import os
 import platform
 import re
-import tempfile
 import warnings
 import zlib
 from collections.abc import Mapping, Set
@@ -60,6 +59,8 @@ class Checkpoint:
 
     def prepare(self, resume: bool) -> None:
         """Makes the folder and removes what killed writes left in it; raises OptionError rather than lose a checkpoint."""
+        import tempfile  # slow to load, and only training needs it
+
         folder = self.path.parent
         try:
             if self.path.exists() and not resume:

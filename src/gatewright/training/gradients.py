@@ -9,6 +9,7 @@ import numpy as np
 
 from gatewright.arrays import Array
 from gatewright.checks import whole_number
+from gatewright.inputs import ROWS
 from gatewright.layers import Layer
 from gatewright.parameters import Parameters
 from gatewright.training import metrics
@@ -16,8 +17,6 @@ from gatewright.training.batches import Batch, ClassWeight, Data, Window, prepar
 from gatewright.training.losses import LossLike
 from gatewright.training.metrics import Metric, MetricLike
 from gatewright.training.objective import Objective, objective
-
-EVALUATION_ROWS = 256  # rows that run forward at once unless told otherwise: enough for BLAS, little memory
 
 
 class Run(NamedTuple):
@@ -143,7 +142,7 @@ def evaluate(
     data: Data,
     loss: LossLike,
     watched: MetricLike | Iterable[MetricLike] | None = (),
-    batch_size: int = EVALUATION_ROWS,
+    batch_size: int = ROWS,
     kernel: str = "auto",
 ) -> dict[str, float]:
     """{"loss": …, metric: …} over all of `data`, in batches of `batch_size` rows."""

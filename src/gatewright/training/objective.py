@@ -38,6 +38,6 @@ def objective(layer: Layer, loss: LossLike) -> Objective:
         raise OptionError(f"{PROBABILITIES[loss.folds]} can't follow the final activation {final.name!r}; use {better}")
     folded = fold_final(layer, final.name)
     if folded is None:
-        where = f"but {final.name!r} makes the output in a place where it can't be left out: end with a gw.Dense"
+        where = f"but {final!r} makes the output in a place where it can't be left out: end with a gw.Dense"
         raise OptionError(f"{PROBABILITIES[loss.folds]} takes logits, {where}")
     return Objective(folded, loss, final)

@@ -11,6 +11,7 @@ import numpy as np
 from gatewright.arrays import Array, keep_memory
 from gatewright.checks import is_number
 from gatewright.errors import NotFiniteError, OptionError
+from gatewright.inputs import ROWS
 from gatewright.layers import Layer
 from gatewright.parameters import Parameters
 from gatewright.state import tree_fill, tree_items
@@ -19,7 +20,6 @@ from gatewright.training.batches import Batch, Data, Window, prepare, windows
 from gatewright.training.callbacks import History, Info, counted
 from gatewright.training.finite import all_finite, trace
 from gatewright.training.gradients import (
-    EVALUATION_ROWS,
     Learned,
     Run,
     Scorer,
@@ -33,7 +33,7 @@ from gatewright.training.options import FitOptions
 from gatewright.training.progress import Progress
 from gatewright.training.schedules import Clock
 
-__all__ = ["EVALUATION_ROWS", "Data", "FitOptions", "History", "evaluate", "fit", "loss_and_gradients"]
+__all__ = ["Data", "FitOptions", "History", "evaluate", "fit", "loss_and_gradients"]
 
 
 @dataclass
@@ -169,7 +169,7 @@ class _Training:
     def _validate(self) -> dict[str, float]:
         if self.validation is None:
             return {}
-        scorer = Scorer(self.run.goal, self.watched, max(self.options.batch_size, EVALUATION_ROWS), self.options.kernel)
+        scorer = Scorer(self.run.goal, self.watched, max(self.options.batch_size, ROWS), self.options.kernel)
         with np.errstate(all="ignore"):
             scores = scorer.score(self.params, self.validation)
             if not math.isfinite(scores["loss"]):
