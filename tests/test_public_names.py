@@ -55,6 +55,7 @@ PUBLIC = [
     "Stream",
     "UninformativeError",
     "Warmup",
+    "from_keras",
     "from_pytorch",
     "from_rtneural",
     "gradcheck",
@@ -91,6 +92,7 @@ ARGUMENTS = {
         "activation bias bidirectional dropout go_backwards hidden_size init input_size learn_initial_state num_layers "
         "return_sequences return_state_sequence trainable",
     ),
+    "from_keras": "dtype kernel path threads",
     "from_pytorch": "activation dtype kernel layers prefix source threads",
     "from_rtneural": "dtype kernel source threads",
     "Model.to_rtneural": "path",

@@ -21,7 +21,7 @@ from gatewright.errors import (
     OptionError,
     ShapeError,
 )
-from gatewright.importers import from_pytorch, from_rtneural, load
+from gatewright.importers import from_keras, from_pytorch, from_rtneural, load
 from gatewright.layers import (
     GRU,
     LSTM,
@@ -101,6 +101,7 @@ __all__ = [
     "Stream",
     "UninformativeError",
     "Warmup",
+    "from_keras",
     "from_pytorch",
     "from_rtneural",
     "gradcheck",

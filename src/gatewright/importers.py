@@ -1,11 +1,12 @@
 """Models from files: our own, and other frameworks'."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 from gatewright import files
 from gatewright.arrays import Array, float_dtype
-from gatewright.interop import pytorch, rtneural
+from gatewright.interop import keras, pytorch, rtneural
 from gatewright.layers import Layer
 from gatewright.model import Model
 
@@ -64,4 +65,24 @@ def from_rtneural(source: Any, *, dtype: Any = "float32", kernel: str = "auto", 
     read after a dense layer. Raises MissingFileError, and FormatError for what RTNeural has and this version has not, by name.
     """
     layer, parameters = rtneural.read(source, float_dtype(dtype))
+    return Model(layer, dtype=parameters.dtype, kernel=kernel, threads=threads, parameters=parameters)
+
+
+def from_keras(path: Any, *, dtype: Any = None, kernel: str = "auto", threads: int | None = None) -> Model:
+    """The Model that computes what a network of Keras' computes, from its file; it needs h5py (`gatewright[keras]`), not Keras.
+
+    path: a .keras file (Keras 3), or an .h5 file of a whole model (Keras 2 and 3). The network is a Sequential, or a Functional
+    one whose layers are a chain, of InputLayer, SimpleRNN, LSTM, GRU, Bidirectional, Dense, TimeDistributed(Dense), Embedding,
+    Masking, LayerNormalization, Dropout and its kin, and Activation behind a Dense. dtype: "float32", "float64", or None for
+    that of the weights (half types become float32). kernel and threads: as in gw.Model.
+
+    Masked steps have Keras' output where the network ends in the recurrent layer itself, elsewhere zero. One UserWarning names
+    what predictions don't show and training here would lack: recurrent dropout, regularizers, stateful=True.
+
+    Raises FormatError, with the file's name, for a file that is broken, or that says what is not supported;
+    MissingFileError, MissingExtraError, and OptionError for impossible options.
+    """
+    layer, parameters, told = keras.read(path, None if dtype is None else float_dtype(dtype))
+    if told:
+        warnings.warn(f"{path}: not kept, as it has no counterpart here: {'; '.join(told)}", UserWarning, stacklevel=2)
     return Model(layer, dtype=parameters.dtype, kernel=kernel, threads=threads, parameters=parameters)

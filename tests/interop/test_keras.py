@@ -1,0 +1,486 @@
+"""Keras' files: what Keras gave from them is given here, and all that is broken, foreign or not supported is refused."""
+
+import contextlib
+import io
+import json
+import sys
+import warnings
+import zipfile
+
+import goldens
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from refusals import refused
+
+import gatewright as gw
+from gatewright.errors import FormatError, MissingExtraError, MissingFileError, OptionError
+from gatewright.interop import hdf5, hdf5_child
+
+GOLDEN = goldens.load("keras_networks")
+ENDS = (".keras", ".h5")
+
+
+def content(name):
+    """The bytes of a file that Keras saved."""
+    with zipfile.ZipFile(goldens.GOLDEN / "keras_networks.zip") as archive:
+        return archive.read(name)
+
+
+REAL = hdf5.read
+
+
+@pytest.fixture(scope="module", autouse=True)
+def once():
+    """hdf5.read with a process for every new content alone: most tests are about something else."""
+    kept = {}
+
+    def read(data, root):
+        if (data, root) not in kept:
+            kept[data, root] = REAL(data, root)
+        return kept[data, root]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hdf5, "read", read)
+        yield
+
+
+@pytest.fixture
+def read(tmp_path):
+    """A function that reads bytes as a file of this name."""
+
+    def function(name, data=None, **options):
+        path = tmp_path / name
+        path.write_bytes(content(name) if data is None else data)
+        return gw.from_keras(path, **options)
+
+    return function
+
+
+def changed(data, name, edit):
+    """A .keras file whose JSON member was edited."""
+    new = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(new, "w") as archive:
+        for member in old.namelist():
+            text = old.read(member)
+            if member == name:
+                value = json.loads(text)
+                text = json.dumps(edit(value) or value).encode()
+            archive.writestr(member, text)
+    return new.getvalue()
+
+
+def with_option(case, class_name, **options):
+    """A .keras file in which layers of this class say something else."""
+
+    def edit(config):
+        for layer in config["config"]["layers"]:
+            if layer["class_name"] == class_name:
+                layer["config"] |= options
+
+    return changed(content(f"{case}.keras"), "config.json", edit)
+
+
+# ------------------------------------------------------------------------------------------------ the same numbers
+
+
+@pytest.mark.parametrize(("end", "kernel"), [(".keras", "auto"), (".h5", "numpy")])
+@pytest.mark.parametrize("case", GOLDEN)
+def test_outputs_are_keras(read, case, end, kernel):
+    """Masked steps too, where the network ends in the recurrent layer."""
+    x, y = GOLDEN[case][1]["x"], GOLDEN[case][1]["y"]
+    model = read(case + end, kernel=kernel)
+    assert model.dtype == ("float64" if case == "float64" else "float32")
+    for dtype in (None, "float64"):
+        got = read(case + end, kernel=kernel, dtype=dtype).predict(x)
+        np.testing.assert_allclose(got, y, rtol=0, atol=1e-6 * max(1, np.abs(y).max()))
+
+
+@pytest.mark.parametrize("case", GOLDEN)
+def test_both_files_are_one_model(read, case):
+    models = [read(case + end) for end in ENDS]
+    assert models[0].layer == models[1].layer
+    assert models[0].parameters.flat.tobytes() == models[1].parameters.flat.tobytes()
+
+
+def test_the_layers_are_these(read):
+    """What Keras has no word for has its default."""
+    wanted = {
+        "stack": gw.Sequential(
+            gw.Masking(-1.0), gw.LSTM(2, 3), gw.Dropout(0.5), gw.GRU(3, 3, return_sequences=False), gw.Dense(3, 2, "softmax")
+        ),
+        "words": gw.Sequential(
+            gw.Embedding(5, 2, mask_zero=True), gw.LSTM(2, 3, bidirectional=True), gw.Dense(6, 2, "tanh"),
+            gw.GRU(2, 2, return_sequences=False),
+        ),
+        "masked": gw.Sequential(gw.Masking(-1.0), gw.LSTM(2, 3, masked_output="repeat")),
+        "masked_zero": gw.Sequential(gw.Masking(-1.0), gw.LSTM(2, 3)),
+        "sum": gw.Sequential(gw.Masking(-1.0), gw.Bidirectional(gw.GRU(2, 3, reset_after=False), "sum")),
+    }  # fmt: skip
+    for case, layer in wanted.items():
+        assert read(case + ".keras").layer == layer
+
+
+def test_ready_to_stream_and_to_train(read):
+    model, x = read("lstm.keras"), GOLDEN["lstm"][1]["x"]
+    stream = model.stream(len(x))
+    np.testing.assert_allclose(np.stack([stream.step(x[:, t]) for t in range(7)], 1), GOLDEN["lstm"][1]["y"], atol=1e-6)
+    before = model.evaluate(x, np.zeros((3, 7, 3)))["loss"]
+    assert model.fit(x, np.zeros((3, 7, 3)), epochs=3, verbose=False).history["loss"][-1] < before
+
+
+def test_what_keras_does_not_train_is_frozen(read):
+    trainable = read("before.keras").parameters.trainable
+    assert [name for name, free in trainable.items() if not free] == ["1.gain"]
+    still = read("lstm.keras", with_option("lstm", "LSTM", trainable=False)).parameters.trainable
+    assert not any(still.values())
+
+
+# ------------------------------------------------------------------------------------------------ Keras 2
+
+
+def keras2(layers, weights, version="2.2.4", graph=False):
+    """An .h5 file as Keras 2 wrote it: attributes as bytes, names that end in :0, for [(class, config)] and their weights."""
+    entries = [{"class_name": kind, "config": {"name": f"l{k}", **config}} for k, (kind, config) in enumerate(layers)]
+    config = {"class_name": "Sequential", "config": {"name": "s", "layers": entries}}
+    if graph:
+        for k, entry in enumerate(entries):
+            entry |= {"name": f"l{k}", "inbound_nodes": [[[f"l{k - 1}", 0, 0, {}]]] if k else []}
+        ends = {"input_layers": [["l0", 0, 0]], "output_layers": [[f"l{len(layers) - 1}", 0, 0]]}
+        config = {"class_name": "Model", "config": {"name": "m", "layers": entries, **ends}}
+    file = io.BytesIO()
+    with h5py.File(file, "w") as h5:
+        h5.attrs["model_config"] = json.dumps(config).encode()
+        if version:
+            h5.attrs["keras_version"] = version.encode()
+        for k, arrays in enumerate(weights):
+            group = h5.create_group(f"model_weights/l{k}")
+            names = [f"l{k}/part/weight_{n}:0" for n in range(len(arrays))]
+            group.attrs["weight_names"] = [name.encode() for name in names]
+            for name, array in zip(names, arrays, strict=True):
+                group[name] = array
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("graph", [False, True])
+@pytest.mark.parametrize("version", ["2.2.4", "2.15.0", None])
+def test_keras_2(read, version, graph):
+    """hard_sigmoid is clip(0.2 x + 0.5, 0, 1), and a GRU that does not say reset_after has its reset gate before."""
+    rng = np.random.default_rng(5)
+    parts = [
+        gw.LSTM(2, 3, recurrent_activation=gw.Activation("hard_sigmoid", 0.2, 0.5)),
+        gw.GRU(3, 2, reset_after=False, recurrent_activation=gw.Activation("hard_sigmoid", 0.2, 0.5), return_sequences=False),
+    ]
+    wanted = gw.Model(gw.Sequential(*parts), seed=2)
+    wanted.set_weights([rng.standard_normal(w.shape) for w in wanted.get_weights()])
+    common = {"activation": "tanh", "recurrent_activation": "hard_sigmoid", "use_bias": True, "implementation": 1}
+    layers = [
+        ("LSTM", {**common, "units": 3, "return_sequences": True, "batch_input_shape": [None, 7, 2], "dtype": "float32"}),
+        ("GRU", {**common, "units": 2, "return_sequences": False, "time_major": False}),
+    ]
+    weights = wanted.get_weights()
+    lists = [weights[:3], weights[3:]]
+    if graph:
+        layers, lists = [("InputLayer", {"batch_input_shape": [None, 7, 2], "sparse": False}), *layers], [[], *lists]
+    got = read("old.h5", keras2(layers, lists, version, graph))
+    assert got.layer == wanted.layer
+    x = rng.standard_normal((3, 7, 2))
+    np.testing.assert_array_equal(got.predict(x), wanted.predict(x))
+
+
+def test_hard_sigmoid_is_another_one_since_keras_3(read):
+    assert read("unmasked_words.h5").layer.layers[1].recurrent_activation == gw.Activation("hard_sigmoid")
+
+
+# ------------------------------------------------------------------------------------------------ what is told
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"recurrent_dropout": 0.1, "dropout": 0.25}, ["recurrent_dropout=0.1", "dropout=0.25"]),
+        ({"stateful": True}, ["stateful=True", "run", "stream"]),
+        ({"kernel_regularizer": {"class_name": "L2"}}, ["kernel_regularizer"]),
+    ],
+)
+def test_what_only_training_sees_is_told_once(read, options, words):
+    with pytest.warns(UserWarning, match="no counterpart") as told:
+        model = read("lstm.keras", with_option("lstm", "LSTM", **options))
+    assert len(told) == 1
+    text = str(told[0].message)
+    assert all(word in text for word in ["lstm.keras", "'lstm'", *words]), text
+    assert told[0].filename == __file__
+    np.testing.assert_allclose(model.predict(GOLDEN["lstm"][1]["x"]), GOLDEN["lstm"][1]["y"], atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["SpatialDropout1D", "GaussianDropout", "GaussianNoise", "AlphaDropout"])
+def test_noise_is_left_out(read, kind):
+    def edit(config):
+        layer = config["config"]["layers"][3]
+        assert layer["class_name"] == "Dropout"
+        layer["class_name"] = kind
+
+    with pytest.warns(UserWarning, match=kind):
+        model = read("stack.keras", changed(content("stack.keras"), "config.json", edit))
+    np.testing.assert_allclose(model.predict(GOLDEN["stack"][1]["x"]), GOLDEN["stack"][1]["y"], atol=1e-6)
+
+
+# ------------------------------------------------------------------------------------------------ what is refused
+
+
+@pytest.mark.parametrize(
+    ("case", "kind", "options", "words"),
+    [
+        ("lstm", "LSTM", {"activation": "selu"}, ["activation='selu'"]),
+        ("lstm", "LSTM", {"activation": {"class_name": "function", "config": "tanh"}}, ["activation="]),
+        ("lstm", "LSTM", {"recurrent_activation": "softmax"}, ["softmax"]),
+        ("lstm", "LSTM", {"units": 10**9}, ["shapes"]),
+        ("lstm", "LSTM", {"units": 0}, ["hidden_size"]),
+        ("lstm", "LSTM", {"units": "3"}, ["units='3'"]),
+        ("lstm", "LSTM", {"units": True}, ["units=True"]),
+        ("lstm", "LSTM", {"use_bias": False}, ["shapes"]),
+        ("lstm", "LSTM", {"use_bias": None}, ["use_bias=None"]),
+        ("lstm", "LSTM", {"time_major": True}, ["'time_major'"]),
+        ("lstm", "LSTM", {"something": "new"}, ["'something'", "'new'"]),
+        ("lstm", "LSTM", {"dtype": "int8_from_float32"}, ["dtype='int8_from_float32'"]),
+        ("lstm", "LSTM", {"return_sequences": False, "zero_output_for_mask": True}, ["zero_output_for_mask"]),
+        ("masked_back", "GRU", {"zero_output_for_mask": True}, ["zero_output_for_mask", "go_backwards"]),
+        ("masked_back", "GRU", {"reset_after": False}, ["shapes"]),
+        ("sum", "Bidirectional", {"merge_mode": None}, ["merge_mode=None"]),
+        ("sum", "Bidirectional", {"merge_mode": "max"}, ["max"]),
+        ("sum", "Bidirectional", {"layer": 3}, ["can't be read"]),
+        ("words", "Embedding", {"input_dim": 6}, ["shapes"]),
+        ("words", "TimeDistributed", {"layer": {"class_name": "Conv1D", "config": {}}}, ["Conv1D", "TimeDistributed"]),
+        ("before", "LayerNormalization", {"axis": 1}, ["axis=1"]),
+        ("before", "LayerNormalization", {"rms_scaling": True}, ["rms_scaling"]),
+        ("before", "LayerNormalization", {"epsilon": -1.0}, ["epsilon"]),
+        ("stack", "Dropout", {"noise_shape": [None, 1, 3]}, ["noise_shape"]),
+        ("stack", "Dropout", {"rate": 1.5}, ["rate"]),
+        ("stack", "Masking", {"mask_value": "x"}, ["value"]),
+        ("before", "Activation", {"activation": "mish"}, ["mish"]),
+        ("stack", "InputLayer", {"sparse": True}, ["sparse=True"]),
+    ],
+)
+def test_an_option_that_would_be_lost(read, case, kind, options, words):
+    with refused(FormatError, f"{case}.keras", kind, *words):
+        read(f"{case}.keras", with_option(case, kind, **options))
+
+
+@pytest.mark.parametrize(
+    "kind", ["Lambda", "Conv1D", "MaxPooling1D", "BatchNormalization", "RepeatVector", "Concatenate", "CuDNNLSTM", "Sequential"]
+)
+def test_a_layer_that_is_not_supported(read, kind):
+    def edit(config):
+        config["config"]["layers"][3]["class_name"] = kind
+
+    with refused(FormatError, "stack.keras", kind, "not supported"):
+        read("stack.keras", changed(content("stack.keras"), "config.json", edit))
+
+
+def test_an_activation_behind_anything_but_dense(read):
+    with refused(FormatError, "rnn_linear.keras", "Activation", "'tanh'"):
+        read("rnn_linear.keras", with_option("rnn_linear", "Activation", activation="tanh"))
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda c: c.update(class_name="Custom"), ["Custom"]),
+        (lambda c: c.update(config=3), ["layers"]),
+        (lambda c: c["config"].update(layers=[3]), ["can't be read"]),
+        (lambda c: c["config"].update(layers=[]), ["these weights"]),
+        (lambda c: c["config"]["layers"][1].update(module="mine"), ["no layer of Keras"]),
+        (lambda c: c["config"]["layers"][1].update(class_name="A\nB"), ["no name of a layer"]),
+        (lambda c: c["config"]["layers"][1].update(registered_name="My>LSTM"), ["no layer of Keras"]),
+        (lambda c: c["config"]["layers"][1]["config"].pop("name"), ["no name"]),
+        (lambda c: c["config"]["layers"].append(c["config"]["layers"][1]), ["one name"]),
+        (lambda c: c["config"].update(input_layers=[["a", 0, 0], ["b", 0, 0]]), ["one input"]),
+        (lambda c: c["config"].update(output_layers=["gru", 0, 1]), ["one output"]),
+        (lambda c: c["config"]["layers"][1]["inbound_nodes"].append({}), ["called 2 times"]),
+        (lambda c: c["config"]["layers"][-1]["inbound_nodes"][0].update(args=[]), ["more than its input"]),
+        (lambda c: c["config"]["layers"][-1]["inbound_nodes"][0]["kwargs"].update(initial_state=[1]), ["more than its input"]),
+        (lambda c: c["config"]["layers"][1]["inbound_nodes"][0]["args"].__setitem__(1, 5), ["mask"]),
+    ],
+)
+def test_a_graph_that_is_no_chain(read, edit, words):
+    with refused(FormatError, "masked_graph.keras", *words):
+        read("masked_graph.keras", changed(content("masked_graph.keras"), "config.json", lambda c: edit(c) and None))
+
+
+def test_go_backwards_with_a_mask_in_the_middle(read):
+    """Keras turns the outputs round, but not the mask that the next layer sees."""
+    cell = {"activation": "tanh", "return_sequences": True, "use_bias": False, "units": 2, "go_backwards": True}
+    layers = [("Masking", {"mask_value": 0.0}), ("SimpleRNN", cell), ("SimpleRNN", {**cell, "go_backwards": False})]
+    with refused(FormatError, "a.h5", "turns"):
+        read("a.h5", keras2(layers, [[], [np.ones((2, 2))] * 2, [np.ones((2, 2))] * 2]))
+
+
+def test_impossible_arguments(tmp_path):
+    with refused(MissingFileError, "nowhere.keras"):
+        gw.from_keras(tmp_path / "nowhere.keras")
+    with refused(OptionError, "path"):
+        gw.from_keras(3)
+    with refused(OptionError, "float16"):
+        gw.from_keras(tmp_path / "nowhere.keras", dtype="float16")
+
+
+def test_without_h5py(read, monkeypatch):
+    monkeypatch.setattr(hdf5, "read", REAL)
+    monkeypatch.setattr(hdf5, "find_spec", lambda name: None)
+    for end in ENDS:
+        with refused(MissingExtraError, "gatewright[keras]"):
+            read("lstm" + end)
+
+
+# ------------------------------------------------------------------------------------------------ hostile files
+
+
+def zipped(**members):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name.replace("_json", ".json").replace("_h5", ".weights.h5"), data)
+    return file.getvalue()
+
+
+CONFIG = b'{"class_name": "Sequential", "config": {"layers": []}}'
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", ["neither"]),
+        (b"PK\3\4 and no more", ["zip"]),
+        (zipped(), ["metadata.json"]),
+        (zipped(other="x"), ["metadata.json"]),
+        (zipped(metadata_json="{}"), ["config.json"]),
+        (zipped(metadata_json="{}", config_json=CONFIG), ["model.weights.h5"]),
+        (zipped(metadata_json="{}", config_json="[" * 100_000), ["config.json can't be read"]),
+        (zipped(metadata_json="[]"), ["metadata.json can't be read"]),
+        (zipped(metadata_json="{}", config_json=b" " * (2**24 + 1)), ["config.json", "16777217"]),
+        (zipped(metadata_json="{}", config_json=CONFIG, model_h5=bytes(10**6)), ["model.weights.h5", "1000000"]),
+        (zipped(metadata_json="{}", config_json=CONFIG, model_h5=b"\x89HDF\r\n\x1a\n"), ["HDF5"]),
+        (zipped(metadata_json='{"keras_version": "4.0"}', config_json=CONFIG, model_h5=b"x"), ["HDF5"]),
+        (b"\x89HDF\r\n\x1a\n", ["HDF5"]),
+    ],
+)
+def test_a_broken_container(read, data, words):
+    with refused(FormatError, "x.keras", *words):
+        read("x.keras", data)
+
+
+def test_a_member_that_says_less_than_it_holds(read):
+    """The sizes of a zip's members are the file's own word."""
+    data = zipped(metadata_json="{}", config_json=CONFIG, model_h5=bytes(10**6))
+    size, small = (10**6).to_bytes(4, "little"), (100).to_bytes(4, "little")
+    assert data.count(size) == 2
+    with refused(FormatError, "x.keras"):
+        read("x.keras", data.replace(size, small))
+
+
+def hdf(build):
+    file = io.BytesIO()
+    with h5py.File(file, "w") as h5:
+        h5.attrs["model_config"] = json.dumps(
+            {"class_name": "Sequential", "config": {"layers": [{"class_name": "Dense", "config": {"name": "d"}}]}}
+        )
+        build(h5.create_group("model_weights").create_group("d"))
+    return file.getvalue()
+
+
+def _endless(group):
+    group["again"] = group
+
+
+def _weights_named(group):
+    group.attrs["weight_names"] = ["not there"]
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (lambda g: g.__setitem__("w", h5py.ExternalLink("/etc/passwd", "/")), ["link"]),
+        (lambda g: g.__setitem__("w", h5py.SoftLink("/elsewhere")), ["link"]),
+        (lambda g: g.create_dataset("w", (10,), "f4", external=[("/etc/passwd", 0, 40)]), ["no plain array"]),
+        (lambda g: g.create_dataset("w", data=["text"]), ["no plain array"]),
+        (lambda g: g.create_dataset("w", (10**12,), "f4", chunks=(100,), compression="gzip"), ["more numbers"]),
+        (lambda g: g.create_dataset("w", (3, 10**6), "f4"), ["more numbers"]),
+        (_endless, ["without end"]),
+        (_weights_named, ["not there"]),
+        (lambda g: None, ["Dense 'd'", "wanted a kernel"]),
+    ],
+)
+def test_hdf5_that_wants_more_than_numbers(read, build, words):
+    with refused(FormatError, "x.h5", *words):
+        read("x.h5", hdf(build))
+
+
+def test_a_file_of_weights_alone(read):
+    with zipfile.ZipFile(io.BytesIO(content("lstm.keras"))) as archive:
+        weights = archive.read("model.weights.h5")
+    with refused(FormatError, "x.weights.h5", "model_config"):
+        read("x.weights.h5", weights)
+
+
+def test_a_reader_that_finds_no_end_is_ended(monkeypatch, tmp_path):
+    """The child's time and memory are bounded, and what it says of them is one line."""
+    child = tmp_path / "child.py"
+    for source in ("while True: pass", "import time; time.sleep(600)", "import os; os.abort()", "b = bytes(2**40)"):
+        limits = f"from gatewright.interop import hdf5_child\nhdf5_child.limit(0, 1)\n{source}\n"
+        child.write_text(limits)
+        monkeypatch.setattr(hdf5_child, "__file__", str(child))
+        monkeypatch.setattr(hdf5, "SECONDS", 2)
+        with refused(FormatError, "HDF5"):
+            REAL(b"", "layers")
+
+
+def _tried(data, path):
+    """Reads data that may be broken: a model, or FormatError."""
+    path.write_bytes(data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        with contextlib.suppress(FormatError):
+            gw.from_keras(path)
+
+
+@settings(max_examples=12)
+@given(data=st.data())
+@pytest.mark.parametrize("end", ENDS)
+def test_broken_files(tmp_path_factory, end, data):
+    """Bits flipped, parts cut off or doubled."""
+    good = bytearray(content("stack" + end))
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, len(good) - 1))
+        good[place] ^= data.draw(st.integers(1, 255))
+    cut = data.draw(st.sampled_from([len(good), len(good), len(good) // 2, len(good) - 5]))
+    _tried(bytes(good[:cut]), tmp_path_factory.mktemp("broken") / f"x{end}")
+
+
+VALUES = st.sampled_from([None, True, -1, 0, 2**40, 1e300, float("nan"), "", "LSTM", [], [[]], {}, {"config": {}}])
+
+
+@settings(max_examples=60)
+@given(data=st.data())
+@pytest.mark.parametrize("case", ["stack", "masked_graph", "own_backward"])
+def test_broken_configurations(case, data, tmp_path_factory):
+    """Any value in any place of the configuration, beside whole weights."""
+
+    def edit(config):
+        value = config
+        while True:
+            keys = list(value) if isinstance(value, dict) else list(range(len(value)))
+            key = data.draw(st.sampled_from(keys))
+            if not isinstance(value[key], dict | list) or not value[key] or (data.draw(st.booleans()) and value is not config):
+                value[key] = data.draw(VALUES)
+                return
+            value = value[key]
+
+    _tried(changed(content(f"{case}.keras"), "config.json", edit), tmp_path_factory.mktemp("broken") / "x.keras")
+
+
+def test_no_framework_is_loaded(read):
+    read("lstm.keras")
+    assert "keras" not in sys.modules
+    assert "tensorflow" not in sys.modules
