@@ -1,4 +1,4 @@
-"""Models from files: our own, and other frameworks'."""
+"""Models from files: our own, and other frameworks', whose readers are loaded with their first use."""
 
 import warnings
 from collections.abc import Sequence
@@ -6,7 +6,6 @@ from typing import Any
 
 from gatewright import files
 from gatewright.arrays import Array, float_dtype
-from gatewright.interop import keras, pytorch, rtneural
 from gatewright.layers import Layer
 from gatewright.model import Model
 
@@ -53,6 +52,8 @@ def from_pytorch(
     Raises FormatError or ShapeError for names and shapes that don't fit, and for what would be left over, MissingFileError, and
     OptionError for impossible options.
     """
+    from gatewright.interop import pytorch
+
     dtype = None if dtype is None else float_dtype(dtype)
     layer, parameters = pytorch.read(source, layers, prefix, activation, dtype)
     return Model(layer, dtype=parameters.dtype, kernel=kernel, threads=threads, parameters=parameters)
@@ -64,6 +65,8 @@ def from_rtneural(source: Any, *, dtype: Any = "float32", kernel: str = "auto", 
     source: the path. dtype: "float32" or "float64". kernel and threads: as in gw.Model. An activation that stands as a layer is
     read after a dense layer. Raises MissingFileError, and FormatError for what RTNeural has and this version has not, by name.
     """
+    from gatewright.interop import rtneural
+
     layer, parameters = rtneural.read(source, float_dtype(dtype))
     return Model(layer, dtype=parameters.dtype, kernel=kernel, threads=threads, parameters=parameters)
 
@@ -82,6 +85,8 @@ def from_keras(path: Any, *, dtype: Any = None, kernel: str = "auto", threads: i
     Raises FormatError, with the file's name, for a file that is broken, or that says what is not supported;
     MissingFileError, MissingExtraError, and OptionError for impossible options.
     """
+    from gatewright.interop import keras
+
     layer, parameters, told = keras.read(path, None if dtype is None else float_dtype(dtype))
     if told:
         warnings.warn(f"{path}: not kept, as it has no counterpart here: {'; '.join(told)}", UserWarning, stacklevel=2)

@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
+from functools import cache
 from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any
@@ -12,11 +13,13 @@ from typing import Any
 from gatewright.checks import whole_number
 from gatewright.errors import missing_extra
 
-LEAST = 4e7  # operations for which a thread is worth its while: a fifth of a millisecond
+LEAST = 2e7  # operations for which a thread is worth its while: a tenth of a millisecond
 
 _allowed: ContextVar[int | None] = ContextVar("allowed", default=None)
 _one_at_a_time = threading.Lock()
 _executors: list[Any] = []  # one, once it was needed
+_numbers: list[int] = []  # of its threads, as the system counts them
+_away: list[int] = []  # the processor that they keep off
 
 
 class Threads:
@@ -50,9 +53,7 @@ class Threads:
             bound = 1
         with self.allow(), contextlib.ExitStack() as stack:
             if bound is not None:
-                import threadpoolctl
-
-                stack.enter_context(threadpoolctl.threadpool_limits(bound))
+                stack.enter_context(_libraries().limit(limits=bound))
             yield
 
 
@@ -82,6 +83,7 @@ def together(tasks: Sequence[Callable[[], None]]) -> None:
         for task in tasks:
             task()
         return
+    _keep_off(_processor())
     others = [(_executor().submit(task), task) for task in tasks[1:]]
     try:
         tasks[0]()
@@ -95,19 +97,57 @@ def together(tasks: Sequence[Callable[[], None]]) -> None:
         raise failure
 
 
+@cache
+def _libraries() -> Any:
+    """The thread pools of the libraries that NumPy brought; to look for them takes a millisecond."""
+    import threadpoolctl
+
+    return threadpoolctl.ThreadpoolController()
+
+
 def _executor() -> Any:
     if not _executors:
         from concurrent.futures import ThreadPoolExecutor
 
-        _executors.append(ThreadPoolExecutor(64, "gatewright", initializer=_allowed.set, initargs=(1,)))
+        _executors.append(ThreadPoolExecutor(64, "gatewright", initializer=_begin))
     return _executors[0]
+
+
+def _begin() -> None:
+    """What a thread of ours does first."""
+    _allowed.set(1)
+    _numbers.append(threading.get_native_id())
+    _keep_off(_away.pop() if _away else None)
+
+
+def _keep_off(processor: int | None) -> None:
+    """Moves our threads off the processor of who calls: schedulers wake a thread where its waker runs, idle ones or not."""
+    if processor is None or processor in _away or len(others := os.sched_getaffinity(os.getpid()) - {processor}) == 0:
+        return
+    for number in _numbers:
+        with contextlib.suppress(OSError):  # of a sandbox, or a thread that has ended
+            os.sched_setaffinity(number, others)
+    _away[:] = [processor]
+
+
+def _processor() -> int | None:
+    """The number of the processor that runs this, where the system tells."""
+    return _system().sched_getcpu() if hasattr(os, "sched_setaffinity") and hasattr(_system(), "sched_getcpu") else None
+
+
+@cache
+def _system() -> Any:
+    import ctypes
+
+    return ctypes.CDLL(None)
 
 
 def _forget() -> None:
     """After a fork: the child has none of the threads, and the lock may be held by one."""
     global _one_at_a_time
     _one_at_a_time = threading.Lock()
-    _executors.clear()
+    for kept in (_executors, _numbers, _away):
+        kept.clear()
 
 
 if hasattr(os, "register_at_fork"):
