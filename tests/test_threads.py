@@ -66,6 +66,31 @@ def test_small_work_is_not_shared():
     [("1", 1), ("2,1", 2), ("", 6), ("0", 1), ("many", 6), ("64", 6)],
     ids=lambda value: str(value) or "unset",
 )
+def test_several_parts_for_each_thread_where_there_are_things_enough():
+    with threads.Threads(2).allow():
+        assert [part.stop - part.start for part in threads.shares(32, 1e12, 8)] == [8] * 4
+        assert [part.stop - part.start for part in threads.shares(9, 1e12, 8)] == [4, 5]
+        assert len(threads.shares(1000, 1e12, 8)) == 8
+        assert len(threads.shares(1000, 3 * threads.LEAST, 8)) == 3
+    with threads.Threads(1).allow():
+        assert threads.shares(32, 1e12, 8) == [slice(0, 32)]
+
+
+def test_no_more_threads_work_than_are_allowed():
+    running, most, lock = set(), [0], threading.Lock()
+
+    def task():
+        with lock:
+            running.add(threading.current_thread())
+            most[0] = max(most[0], len(running))
+        threading.Event().wait(0.002)
+
+    threads.together([task] * 12, 2)
+    assert most == [len(running)]
+    assert len(running) <= 2
+
+
+@pytest.mark.parametrize(("said", "wanted"), [("1", 1), ("2,1", 2), ("", 6), ("0", 1), ("many", 6), ("64", 6)])
 def test_the_environment_bounds_what_is_available(said, wanted, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)), raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", said)

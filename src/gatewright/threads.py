@@ -3,6 +3,7 @@
 import contextlib
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from functools import cache
@@ -64,11 +65,22 @@ def available() -> int:
     return max(1, min(processors, int(said))) if said.isdigit() else processors
 
 
-def shares(count: int, operations: float) -> list[slice]:
-    """`count` things dealt out evenly over the threads that work of so many operations is worth."""
+def allowed() -> int:
+    """How many threads may share a work here and now."""
+    return _allowed.get() or available()
+
+
+def shares(count: int, operations: float, fewest: int = 0) -> list[slice]:
+    """`count` things dealt out evenly over the threads that work of so many operations is worth.
+
+    fewest: with several threads, up to four parts for each, of so many things or more: who is held up then does fewer of them.
+    """
     if operations < 2 * LEAST:  # most often; to ask how many processors there are would take longer than it looks
         return [slice(0, count)]
-    return stretches(count, int(max(1, min(_allowed.get() or available(), count, operations // LEAST))))
+    parts = threads = int(max(1, min(allowed(), count, operations // LEAST)))
+    if fewest and threads > 1:
+        parts = int(max(threads, min(4 * threads, count // fewest, operations // LEAST)))
+    return stretches(count, parts)
 
 
 def stretches(count: int, parts: int) -> list[slice]:
@@ -77,21 +89,32 @@ def stretches(count: int, parts: int) -> list[slice]:
     return [slice(start, stop) for start, stop in pairwise(stops)]
 
 
-def together(tasks: Sequence[Callable[[], None]]) -> None:
-    """Runs tasks that don't depend on each other: the first here, the others on threads, or all here if those are busy."""
-    if len(tasks) == 1 or not _one_at_a_time.acquire(blocking=False):
-        for task in tasks:
+def together(tasks: Sequence[Callable[[], None]], threads: int | None = None) -> None:
+    """Runs tasks that don't depend on each other on so many threads (None: one each), this one among them.
+
+    Each takes the next task when it is done with one; all are done here if our threads are busy, or not yet awake.
+    """
+    left = deque(tasks)
+
+    def work() -> None:
+        while True:
+            try:
+                task = left.popleft()
+            except IndexError:
+                return
             task()
+
+    helpers = min(len(tasks), threads or len(tasks)) - 1
+    if helpers < 1 or not _one_at_a_time.acquire(blocking=False):
+        work()
         return
     _keep_off(_processor())
-    others = [(_executor().submit(task), task) for task in tasks[1:]]
+    others = [_executor().submit(work) for _ in range(helpers)]
     try:
-        tasks[0]()
-        for other, task in reversed(others):
-            if other.cancel():  # on a busy machine none of them may have begun yet
-                task()
+        work()
     finally:
-        failures = [other.exception() for other, _ in others if not other.cancel()]  # waits for those that run
+        left.clear()
+        failures = [other.exception() for other in others if not other.cancel()]  # waits for those that run
         _one_at_a_time.release()
     for failure in filter(None, failures):
         raise failure

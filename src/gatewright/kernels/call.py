@@ -10,7 +10,7 @@ import numpy as np
 
 from gatewright.arrays import Array
 from gatewright.kernels.code import Code
-from gatewright.threads import shares, together
+from gatewright.threads import allowed, shares, together
 
 
 def address(array: Array) -> int:
@@ -43,16 +43,16 @@ class Call:
 
 
 class Team:
-    """Calls that don't depend on each other, on as many threads."""
+    """Calls that don't depend on each other, for as many threads as were allowed when they were prepared."""
 
-    __slots__ = ("_runs",)
+    __slots__ = ("_runs", "_threads")
 
     def __init__(self, calls: list[Call]) -> None:
-        self._runs = [call.run for call in calls]
+        self._runs, self._threads = [call.run for call in calls], allowed()
 
     def run(self) -> None:
         """Computes."""
-        together(self._runs)
+        together(self._runs, self._threads)
 
 
 class RowKernel(ABC):

@@ -21,6 +21,7 @@ FEW_ROWS = 6
 MANY_WEIGHTS = 1 << 20  # bytes
 CHUNK, MOST_STEPS = 1 << 19, 48  # bytes of sums; steps
 TALLEST = 6
+ROWS = 8  # that a thread's part has at least: fewer read the weights too often
 TURN = 16  # float32 of room for a counter: one cache line
 
 
@@ -75,7 +76,7 @@ class Kernel:
         The states are the cell's, of (B, H), and may be the same arrays. All is float32 with a contiguous last axis. Threads
         share the rows where there is enough to do.
         """
-        parts = shares(x.shape[1], self.operations(packed, y))
+        parts = shares(x.shape[1], self.operations(packed, y), ROWS)
         if len(parts) == 1:
             return self._call(packed, x, y, before, after)
         states = ([[array[rows] for array in state] for state in (before, after)] for rows in parts)

@@ -9,7 +9,7 @@ import numpy as np
 from gatewright.arrays import Array
 from gatewright.layers.base import Step
 from gatewright.state import tree_map
-from gatewright.threads import LEAST, shares, stretches, together
+from gatewright.threads import LEAST, allowed, shares, stretches, together
 
 Scan = Callable[[slice], Any]  # the prepared call for a stretch of the time axis
 Run = Callable[[], None]
@@ -51,9 +51,9 @@ def order(layers: Sequence[Sequence[Scan]], rows: int, steps: int, operations: f
     alone = len(shares(rows, operations)) > 1
     pieces = min(steps, int(2 * operations // LEAST))
     if not alone and len(layers[0]) > 1 and len(shares(2, 2 * operations)) > 1:
-        return [partial(together, [scan(ALL).run for scan in layer]) for layer in layers]
+        return [partial(together, [scan(ALL).run for scan in layer], 2) for layer in layers]
     if alone or len(layers) < 2 or pieces < 2 or len(layers[0]) > 1 or len(shares(2, 2 * operations)) < 2:
         return [scan(ALL).run for layer in layers for scan in layer]
     parts = stretches(steps, pieces)
     at_once = ([(k, now - k) for k in range(len(layers)) if 0 <= now - k < pieces] for now in range(len(layers) + pieces - 1))
-    return [partial(together, [layers[k][0](parts[j]).run for k, j in pairs]) for pairs in at_once]
+    return [partial(together, [layers[k][0](parts[j]).run for k, j in pairs], allowed()) for pairs in at_once]
