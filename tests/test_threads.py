@@ -61,11 +61,6 @@ def test_small_work_is_not_shared():
     assert threads.shares(32, threads.LEAST) == [slice(0, 32)]
 
 
-@pytest.mark.parametrize(
-    ("said", "wanted"),
-    [("1", 1), ("2,1", 2), ("", 6), ("0", 1), ("many", 6), ("64", 6)],
-    ids=lambda value: str(value) or "unset",
-)
 def test_several_parts_for_each_thread_where_there_are_things_enough():
     with threads.Threads(2).allow():
         assert [part.stop - part.start for part in threads.shares(32, 1e12, 8)] == [8] * 4

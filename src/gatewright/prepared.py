@@ -11,7 +11,7 @@ from gatewright.state import tree_items, tree_map
 from gatewright.steps import Steps
 from gatewright.threads import Threads
 
-SMALL = 1 << 19  # bytes: copying more costs as much as it saves
+SMALL = 1 << 20  # bytes: copying more costs as much as it saves
 MOST = 8  # shapes that are kept
 FEW = 1 << 12  # numbers: one product with zeros shows NaN and infinity fastest
 
@@ -23,11 +23,12 @@ class Prepared:
     (B, T, F); y and the state belong to it, and are overwritten by the next run.
     """
 
-    __slots__ = ("_arrays", "_begin", "_runs", "_zeros", "state", "version", "x", "y")
+    __slots__ = ("_arrays", "_begin", "_line", "_runs", "_zeros", "state", "version", "x", "y")
 
     def __init__(self, step: Step, x: Array, version: int) -> None:
         self._runs, self.y, self.state = step
-        self.x, self.version, self._zeros = x, version, np.zeros_like(x) if x.size <= FEW else None
+        self.x, self.version, self._line = x, version, x.reshape(-1)
+        self._zeros = np.zeros_like(self._line) if x.size <= FEW else None
         self._arrays = [array for _, array in tree_items(self.state)]
         self._begin = [array.copy() for array in self._arrays]
 
@@ -39,12 +40,11 @@ class Prepared:
 
     def run(self, x: Array) -> bool:
         """Computes y and the state after x, of the shape of `self.x`; does nothing, and says False, if x is not finite."""
-        mine = self.x
-        mine[...] = x
+        self.x[...] = x
         if self._zeros is None:
-            if not np.isfinite(mine).all():
+            if not np.isfinite(self.x).all():
                 return False
-        elif np.vdot(mine, self._zeros) != 0:  # NaN, where one is not finite
+        elif self._line.dot(self._zeros) != 0:  # NaN, where one is not finite
             return False
         for run in self._runs:
             run()

@@ -13,7 +13,7 @@ from gatewright.layers.base import Result, Rng, Step
 from gatewright.layers.dispatch import Ask, Choice
 from gatewright.layers.stack import Stack
 from gatewright.parameters import Scope
-from gatewright.state import tree_map
+from gatewright.state import tree_fill, tree_map
 from gatewright.steps import Packing, Plan, Steps, in_order, packing
 
 
@@ -125,10 +125,18 @@ class Recurrent(Stack):
         if run.load is None or (one and (self.chunk_problem or not self.return_sequences)):
             return None
         if state is None:
-            state = self.forward(params, (x[:, None] if one else x)[:, :0])[1]  # what no steps leave: the learned one, or zero
+            state = self._beginning(params, len(x), x.dtype)
         compiled = run.load()
         weights = [self._packed(compiled, self._scope(params, index)) for index in range(len(self.prefixes))]
         return pipeline.prepare(self, compiled, weights, x, state)
+
+    def _beginning(self, params: Scope, batch: int, dtype: Any) -> Any:
+        """The state before the first step: the learned one, or zero."""
+        state = tree_fill(self.state_shape(batch), partial(np.zeros, dtype=dtype))
+        for index in range(len(self.prefixes) if self.learn_initial_state else 0):
+            for name, array in state._asdict().items():
+                array[index] = self._scope(params, index)[f"{name}0"]
+        return state
 
     def _packed(self, kernel: Any, scope: Scope) -> Any:
         return scope.derived(kernel, lambda: kernel.pack(self._weights(scope)))
