@@ -4,13 +4,14 @@ import contextlib
 import copy
 import pickle
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import threadpoolctl
 from refusals import refused
 
 import gatewright as gw
+from gatewright import threads
 from gatewright.errors import MissingExtraError, OptionError, ShapeError
 from gatewright.state import tree_items, tree_map
 
@@ -480,13 +481,13 @@ def test_threads_bound_every_call(monkeypatch):
     bounds, now = [], []
 
     @contextlib.contextmanager
-    def limits(count):
-        now.append(count)
+    def limit(limits):
+        now.append(limits)
         yield
         now.pop()
 
     forward = gw.Dense.forward
-    monkeypatch.setattr(threadpoolctl, "threadpool_limits", limits)
+    monkeypatch.setattr(threads, "_libraries", lambda: SimpleNamespace(limit=limit))
     monkeypatch.setattr(gw.Dense, "forward", lambda *a, **k: bounds.append(now[-1] if now else None) or forward(*a, **k))
     for threads in (3, None):
         model = gw.Model(gw.Sequential(gw.GRU(3, 4), gw.Dense(4, 2)), seed=0, threads=threads, kernel="numpy")

@@ -44,7 +44,7 @@ class Prepared:
         if self._zeros is None:
             if not np.isfinite(self.x).all():
                 return False
-        elif self._line.dot(self._zeros) != 0:  # NaN, where one is not finite
+        elif np.vdot(self._line, self._zeros) != 0:  # NaN, where one is not finite
             return False
         for run in self._runs:
             run()
