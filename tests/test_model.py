@@ -11,7 +11,7 @@ import pytest
 from refusals import refused
 
 import gatewright as gw
-from gatewright import threads
+from gatewright import threads as bounds_of_threads
 from gatewright.errors import MissingExtraError, OptionError, ShapeError
 from gatewright.state import tree_items, tree_map
 
@@ -487,7 +487,7 @@ def test_threads_bound_every_call(monkeypatch):
         now.pop()
 
     forward = gw.Dense.forward
-    monkeypatch.setattr(threads, "_libraries", lambda: SimpleNamespace(limit=limit))
+    monkeypatch.setattr(bounds_of_threads, "_libraries", lambda: SimpleNamespace(limit=limit))
     monkeypatch.setattr(gw.Dense, "forward", lambda *a, **k: bounds.append(now[-1] if now else None) or forward(*a, **k))
     for threads in (3, None):
         model = gw.Model(gw.Sequential(gw.GRU(3, 4), gw.Dense(4, 2)), seed=0, threads=threads, kernel="numpy")
