@@ -129,4 +129,5 @@ def machine() -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Of everyone who takes part."""
-    return {name: importlib.metadata.version(name) for name in PACKAGES}
+    installed = {distribution.name for distribution in importlib.metadata.distributions()}
+    return {name: importlib.metadata.version(name) for name in PACKAGES if name in installed}
