@@ -25,19 +25,19 @@ class Edits:
 class Edit:
     """A `with` block in which the flat vector (N,) can be written."""
 
-    __slots__ = ("_edits", "_flat")
+    __slots__ = ("_flat", "edits")
 
     def __init__(self, flat: Array, edits: Edits) -> None:
-        self._flat, self._edits = flat, edits
+        self._flat, self.edits = flat, edits
 
     def __enter__(self) -> Array:
-        self._edits.open += 1
+        self.edits.open += 1
         return self._flat
 
     def __exit__(self, *error: object) -> None:
         self._flat.flags.writeable = False
-        self._edits.open -= 1
-        self._edits.count += 1
+        self.edits.open -= 1
+        self.edits.count += 1
 
 
 class Scope:
@@ -46,10 +46,10 @@ class Scope:
     Shared parameters (`shared.NAME.…`) are seen under their full name from everywhere.
     """
 
-    __slots__ = ("_children", "_derived", "_edits", "_fixed", "_readers", "_writers")
+    __slots__ = ("_children", "_derived", "_fixed", "_readers", "_writers", "edits")
 
     def __init__(self, writers: Mapping[str, Array], edits: Edits) -> None:
-        self._writers, self._edits = dict(writers), edits
+        self._writers, self.edits = dict(writers), edits
         self._derived: dict[Any, tuple[int, Any]] = {}
         self._fixed: dict[Any, Any] = {}
         self._readers = {name: readonly(array) for name, array in writers.items()}
@@ -77,14 +77,14 @@ class Scope:
             start = len(prefix) + 1
             inside = {n[start:]: a for n, a in self._writers.items() if n.startswith(prefix + ".")}
             shared = {n: a for n, a in self._writers.items() if n.startswith(SHARED)}
-            self._children[prefix] = Scope({**inside, **shared}, self._edits)
+            self._children[prefix] = Scope({**inside, **shared}, self.edits)
         return self._children[prefix]
 
     @property
     def version(self) -> int:
         """A number that every edit of the network's parameters raises; while one is open, so does each look at it."""
-        self._edits.count += bool(self._edits.open)
-        return self._edits.count
+        self.edits.count += bool(self.edits.open)
+        return self.edits.count
 
     def derived(self, key: Any, make: Callable[[], Any]) -> Any:
         """What `make` makes of these parameters, kept under `key` until they are edited."""
@@ -159,7 +159,7 @@ class Parameters(Scope):
 
     def edit(self) -> "Edit":
         """The flat vector `(N,)`, writable inside the `with` block; raises the version."""
-        return Edit(self._flat.view(), self._edits)
+        return Edit(self._flat.view(), self.edits)
 
     def assign(self, arrays: Mapping[str, Array]) -> None:
         """Writes arrays over the parameters of those names. Raises OptionError or ShapeError before anything is written."""

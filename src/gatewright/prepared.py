@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy import vdot
 
 from gatewright.arrays import Array
 from gatewright.layers.base import Layer, Step
@@ -44,7 +45,7 @@ class Prepared:
         if self._zeros is None:
             if not np.isfinite(self.x).all():
                 return False
-        elif np.vdot(self._line, self._zeros) != 0:  # NaN, where one is not finite
+        elif vdot(self._line, self._zeros) != 0:  # NaN, where one is not finite
             return False
         for run in self._runs:
             run()

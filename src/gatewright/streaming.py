@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from gatewright import inputs
 from gatewright.arrays import Array, numbers
@@ -80,8 +81,9 @@ class Stream:
 
     def step(self, x: Any) -> Any:
         """One step: x (B, F) -> (B, O), or (F,) -> (O,) where batch_size is 1; with an Embedding indices, (B,) or one."""
-        fast = self._fast if self._fast_version == self._params.version else self._prepared()
-        if fast is not None and type(x) is np.ndarray and x.dtype == self._dtype and x.shape in self._shapes and fast.run(x):
+        edits = self._params.edits  # here a property's call would be a twentieth of the step
+        fast = self._fast if self._fast_version == edits.count and not edits.open else self._prepared()
+        if fast is not None and type(x) is ndarray and x.dtype is self._dtype and x.shape in self._shapes and fast.run(x):
             return (fast.y if x.ndim == 2 else fast.y[0]).copy()
         x = numbers(x, "x")
         alone = self._batch == 1 and x.ndim == self._x_rank - 1
