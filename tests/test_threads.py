@@ -135,6 +135,22 @@ def test_what_no_thread_has_begun_is_done_here(monkeypatch):
     assert {thread for _, thread in done} == {threading.current_thread()}
 
 
+def test_where_no_thread_can_be_started_all_is_done_here(monkeypatch):
+    """Too many threads, or a Python that is ending; and the next call is not locked out."""
+
+    def refuse(*_):
+        raise RuntimeError("can't start new thread")
+
+    done = []
+    with monkeypatch.context() as patched:
+        patched.setattr(ThreadPoolExecutor, "submit", refuse)
+        for _ in range(2):
+            threads.together([lambda: done.append(threading.current_thread())] * 3)
+    assert done == [threading.current_thread()] * 6
+    meet = threading.Barrier(2, timeout=20)
+    threads.together([meet.wait, meet.wait])  # two threads again, or this would not end
+
+
 def test_an_error_on_any_thread_is_raised_here_when_all_are_done():
     done, meet = [], threading.Barrier(2, timeout=20)
 

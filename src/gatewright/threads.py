@@ -108,9 +108,11 @@ def together(tasks: Sequence[Callable[[], None]], threads: int | None = None) ->
     if helpers < 1 or not _one_at_a_time.acquire(blocking=False):
         work()
         return
-    _keep_off(_processor())
-    others = [_executor().submit(work) for _ in range(helpers)]
+    others: list[Any] = []
     try:
+        _keep_off(_processor())
+        with contextlib.suppress(RuntimeError):  # no thread can be started: there are too many, or Python is ending
+            others.extend(_executor().submit(work) for _ in range(helpers))
         work()
     finally:
         left.clear()

@@ -9,7 +9,7 @@ import numpy as np
 from gatewright.arrays import Array
 from gatewright.threads import together
 
-T = TypeVar("T")
+Made = TypeVar("Made")
 
 
 class Caches(NamedTuple):
@@ -43,7 +43,7 @@ def backward(one: Callable[..., Any], caches: Caches, dsteps: Any, dstate: Any) 
     return type(found[0])(dx, type(found[0].weights)(*weights), _side_by_side([part.state for part in found], 0))
 
 
-def _all(tasks: Sequence[Callable[[], T]] | Any) -> list[T]:
+def _all(tasks: Sequence[Callable[[], Made]] | Any) -> list[Made]:
     """What every task gives, each on a thread."""
     tasks = list(tasks)
     found: list[Any] = [None] * len(tasks)
