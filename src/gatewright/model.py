@@ -143,6 +143,8 @@ class Model:
         def build(shapes: Any) -> Any:
             if not hasattr(shapes, "_fields"):
                 return None if shapes is None else tuple(map(build, shapes))
+            if "h" not in shapes._fields:  # a convolution's, which begins at zero
+                return None
             if (c is None) != (len(shapes) == 1):
                 raise OptionError(f"this layer's state has {', '.join(shapes._fields)}; got {'h' if c is None else 'h, c'}")
             return type(shapes)(*(h, c)[: len(shapes)])
