@@ -183,13 +183,18 @@ class Conv1D(Layer):
 
     def backward(self, params: Scope, grads: Scope, cache: ConvCache, dy: Array, dstate: Any = None) -> tuple[Array, Any]:
         """dx (B, T, input_size) from dy (B, T', output_size), and the gradient of the state."""
-        layout, read, z, y, _ = cache
+        layout, read, z, y, code = cache
         dz = self.activation.backward(z, y, rows(dy if layout.live is None else dy[layout.live]))  # y = activation(z)
         if self.bias:
             grads.add("b", np.ones(len(dz), dz.dtype) @ dz)
         dparts = np.moveaxis(dz.reshape(len(dz), self.groups, self.output_size // self.groups), 1, 0)
         grads.add("W", self._d_matrices(read.swapaxes(1, 2) @ dparts))  # z = windows W + b
-        dtaps = self._d_grouped(dparts @ self._matrices(params["W"]).swapaxes(1, 2), layout)
+        turned = self._matrices(params["W"]).swapaxes(1, 2)
+        if code is None:
+            dread = dparts @ turned
+        else:
+            dread = code.through(params.derived((code, "back"), lambda: code.pack(turned[0], None)), dz, turned.shape[2])[None]
+        dtaps = self._d_grouped(dread, layout)
         dlaid = layout.d_taps(np.moveaxis(dtaps, 2, 0))
         if self.memory and dstate is not None:
             dlaid[self._last(layout)] += dstate.x.swapaxes(0, 1)
