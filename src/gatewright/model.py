@@ -274,23 +274,13 @@ class Model:
 
         x, y and the weights are as in `fit`, the rest as in gw.gradcheck. Raises UninformativeError as that does.
         """
-        from gatewright.training.batches import prepare, weigh
-        from gatewright.training.objective import objective
+        from gatewright.training import losscheck
 
         data = self._data(x, y, Steps(lengths, mask, starts), sample_weight, np.dtype(float))
-        goal = objective(self._network, loss)
-        batch = prepare(goal, data, float)
-
-        def value(y: Any, final: Any) -> tuple[Any, Any, Any]:
-            return *weigh(goal.loss, y, batch, batch.total), None
-
-        kind = checking.chosen_method(method, goal.layer.analytic and goal.loss.analytic)
-        rng = checking.generator(seed)
-        params = checking.random_parameters(goal.layer, rng, self._parameters)
-        given = checking.Inputs(data.x, self.to_network_state(state, len(data.x)), data.steps)
-        choices = checking.choices(kind, directions, elements, tolerance)
+        asked = losscheck.Asked(seed, directions, elements, method, tolerance)
+        start = self.to_network_state(state, len(data.x))
         with self._threads.limit():
-            return checking.check_network(goal.layer, params, given, value, choices, rng)
+            return losscheck.check(self._network, self._parameters, data, loss, start, asked)
 
     # --- weights
 
@@ -352,8 +342,7 @@ class Model:
         new._rng.bit_generator.state = self._rng.bit_generator.state
         return new
 
-    def __copy__(self) -> "Model":
-        return self.copy()
+    __copy__ = copy
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Model":
         return self.copy()
