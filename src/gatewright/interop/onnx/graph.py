@@ -31,7 +31,7 @@ class Node(NamedTuple):
 
     op: str
     name: str
-    index: int  # in the graph
+    number: int  # its place in the graph, from 0
     inputs: tuple[str, ...]  # "" where an optional one is left out
     outputs: tuple[str, ...]
     attributes: Mapping[str, Attribute]
@@ -39,7 +39,7 @@ class Node(NamedTuple):
     @property
     def place(self) -> str:
         """Where it stands, for a message."""
-        return f"node {few([self.name]) if self.name else self.index} ({_short(self.op)})"
+        return f"node {few([self.name]) if self.name else self.number} ({_short(self.op)})"
 
 
 class Graph(NamedTuple):
@@ -75,13 +75,13 @@ def check(graph: Graph) -> None:
             raise FormatError(f"the graph's output {few([name])} is made nowhere")
 
 
-def last_uses(graph: Graph) -> list[list[str]]:
+def last_uses(graph: Graph) -> list[tuple[str, ...]]:
     """For every node the names that nobody reads after it, the graph's outputs apart."""
-    seen, last = set(graph.outputs), list[list[str]]()
+    seen, last = set(graph.outputs), list[tuple[str, ...]]()
     for node in reversed(graph.nodes):
         names = {name for name in (*node.inputs, *node.outputs) if name} - seen
         seen |= names
-        last.append(sorted(names))
+        last.append(tuple(sorted(names)))
     return last[::-1]
 
 
