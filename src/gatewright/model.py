@@ -11,6 +11,7 @@ from gatewright.arrays import Array, float_dtype, numbers
 from gatewright.errors import OptionError, ShapeError
 from gatewright.inputs import Batch
 from gatewright.interop import pytorch, rtneural
+from gatewright.interop.onnx import write as onnx
 from gatewright.layers import Layer, Recurrent, Sequential
 from gatewright.parameters import Parameters, Scope
 from gatewright.prepared import Pool, infer
@@ -313,6 +314,17 @@ class Model:
         A stack becomes single layers, a bias that is not there zeros, and Dropout, which is training's, is left out.
         """
         rtneural.write(self._layer, self._parameters, path)
+
+    def to_onnx(self, path: Any, *, lengths: bool = False, state: bool = False, opset: int = 17) -> None:
+        """Writes an ONNX file that takes any batch and time: input `x` (B, T, F), or (B, T) int64 indices, output `y`.
+
+        lengths: with an input `lengths` (B,) int32; outputs after a row's end are zero, as here. state: with the initial state
+        of every recurrent layer as inputs, `0.h` and `0.c` for layer 0, of the shapes that `run` takes, and the last ones as
+        outputs, `0.h_out`: zeros, or what the model has learned, begin a sequence. opset: the version of ONNX's operators,
+        17 to 22. What is training's alone, Dropout and what is frozen, is left out; constants of activations, clip and epsilon
+        are float32 there. Raises OptionError, with the layer and why, for what ONNX can't say: a projection, masks with holes.
+        """
+        onnx.write(self._network, self._parameters, path, onnx.Choices(lengths, state, opset))
 
     def freeze(self, names: str | Iterable[str]) -> list[str]:
         """Takes parameters out of training: by name ("0.W"), layer ("0") or pattern ("*.b"); returns their names."""
