@@ -1,11 +1,12 @@
 """Pooling over windows and over all steps against the oracle: values, gradients, unequal rows, and what is refused."""
 
+import goldens
 import numpy as np
 import oracle
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from layer_checks import backward, worst_error
+from layer_checks import assert_as_keras, backward, worst_error
 from refusals import refused
 from strategies import ragged_steps
 
@@ -15,6 +16,7 @@ from gatewright.layers import AveragePooling1D, GlobalAveragePooling1D, GlobalMa
 from gatewright.parameters import Parameters
 from gatewright.steps import Steps
 
+KERAS = goldens.load("keras_convolutions")
 NONE = Parameters({})
 
 
@@ -73,6 +75,11 @@ def test_gradients(kind, stride, padding, steps):
     x = np.random.default_rng(0).standard_normal((3, 9, 2))
     assert layer.analytic
     assert worst_error(layer, NONE, x, None, steps, directions=3) < 1e-10
+
+
+@pytest.mark.parametrize("case", [case for case in KERAS if "Pooling" in KERAS[case][0]["layer"]])
+def test_keras(case):
+    assert_as_keras(*KERAS[case])
 
 
 def test_the_first_of_equal_numbers_gets_the_gradient():

@@ -1,9 +1,10 @@
 """Activate, BatchNorm and RepeatVector against the oracle, their gradients, dead steps, and what never trains."""
 
+import goldens
 import numpy as np
 import oracle
 import pytest
-from layer_checks import draw_params, worst_error
+from layer_checks import assert_as_keras, draw_params, worst_error
 from refusals import refused
 
 import gatewright as gw
@@ -13,6 +14,8 @@ from gatewright.layers import Activate, BatchNorm, RepeatVector
 from gatewright.parameters import Parameters
 from gatewright.steps import Steps
 
+KERAS = goldens.load("keras_convolutions")
+OURS = ("Activate", "BatchNorm", "RepeatVector")
 NONE = Parameters({})
 STEPS = Steps(np.array([4, 2, 5]), np.array([[1, 0, 1, 1, 1], [1, 1, 1, 1, 1], [0, 1, 1, 0, 1]], bool))
 LIVE = STEPS.live(3, 5)
@@ -63,6 +66,13 @@ def test_batch_norm(epsilon):
         y, _, _ = layer.forward(params, rows)
         assert y.shape == layer.shape_out(shape)
         assert worst_error(layer, params, rows, nothing_zero=rows.size > 0) < 1e-10
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in KERAS if KERAS[case][0]["layer"] in OURS]
+)
+def test_keras(case):
+    assert_as_keras(*KERAS[case])
 
 
 def test_statistics_are_never_trained():
