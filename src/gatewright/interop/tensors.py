@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, deserialize
+from safetensors.numpy import save
 
+from gatewright import files
 from gatewright.arrays import Array
 from gatewright.errors import FormatError, MissingFileError, OptionError
 
@@ -34,6 +36,11 @@ def read(source: Any, prefix: str) -> tuple[dict[str, Array], Any]:
         )
     wide = any(array.dtype.itemsize > 4 for array in given.values())
     return {name: array.astype(float) for name, array in given.items()}, np.float64 if wide else np.float32
+
+
+def write(path: Any, arrays: Mapping[str, Array]) -> None:
+    """A safetensors file of a state dict, as PyTorch's users know it."""
+    files.write_bytes(path, save(dict(arrays), {"format": "pt"}))
 
 
 def flat(found: Mapping[str, Any]) -> dict[str, Any]:
