@@ -13,7 +13,21 @@ from gatewright.activations import Activation
 from gatewright.arrays import Array
 from gatewright.errors import OptionError
 from gatewright.interop import keras_files, keras_graph, tensors, torchfile
-from gatewright.layers import GRU, LSTM, RNN, Dense, Dropout, Embedding, Layer, LayerNorm, Sequential
+from gatewright.interop.pytorch import COUNTER
+from gatewright.layers import (
+    GRU,
+    LSTM,
+    RNN,
+    Activate,
+    BatchNorm,
+    Conv1D,
+    Dense,
+    Dropout,
+    Embedding,
+    Layer,
+    LayerNorm,
+    Sequential,
+)  # fmt: skip
 from gatewright.model import Model
 
 
@@ -98,15 +112,20 @@ class PyTorch(NamedTuple):
         import torch
 
         given = torch.load(path, weights_only=True) if torchfile.is_one(path) else path
-        arrays, _ = tensors.read(given, (args.prefix or "").removesuffix("."))
+        arrays, _ = tensors.read(given, (args.prefix or "").removesuffix("."), leave=COUNTER)
         state = {name: torch.from_numpy(array) for name, array in arrays.items()}
         parts = model.layer.layers if isinstance(model.layer, Sequential) else (model.layer,)
         names = iter(_names(model, args, state))
         for part in (part for part in parts if not isinstance(part, Dropout)):
+            if isinstance(part, Activate):
+                x = part.activation.forward(x)
+                continue
             module = _module(part).to(getattr(torch, model.dtype.name))
             module.load_state_dict(tensors.under(state, next(names)), strict=True)
+            first = isinstance(part, BatchNorm | Conv1D) and x.ndim == 3  # for these PyTorch wants the channels before the time
+            given = torch.from_numpy(_padded(part, x))
             with torch.inference_mode():
-                x = _output(part, module(torch.from_numpy(x)))
+                x = _output(part, module(given.mT).mT if first else module(given))
         return x
 
 
@@ -150,6 +169,11 @@ def _module(layer: Layer) -> Any:
         return nn.LayerNorm(layer.size, eps=layer.epsilon)
     if isinstance(layer, Dense):
         return nn.Linear(layer.input_size, layer.output_size, bias=layer.bias)
+    if isinstance(layer, BatchNorm):
+        return nn.BatchNorm1d(layer.size, eps=layer.epsilon).eval()
+    if isinstance(layer, Conv1D):
+        sizes = layer.input_size, layer.output_size, layer.kernel_size, layer.stride
+        return nn.Conv1d(*sizes, dilation=layer.dilation, groups=layer.groups, bias=layer.bias)
     if not isinstance(layer, RNN | LSTM | GRU):
         raise OptionError(f"--verify: no module of PyTorch's is known for {layer}")
     options: dict[str, Any] = {}
@@ -164,9 +188,20 @@ def _module(layer: Layer) -> Any:
     )  # fmt: skip
 
 
+def _padded(layer: Layer, x: Array) -> Array:
+    """x (B, T, F) with the zeros around it that a convolution's padding means."""
+    if not isinstance(layer, Conv1D) or layer.padding == "valid":
+        return x
+    reach = (layer.kernel_size - 1) * layer.dilation
+    outputs = -(-x.shape[1] // layer.stride)
+    total = max((outputs - 1) * layer.stride + reach + 1 - x.shape[1], 0)
+    before, after = (reach, 0) if layer.padding == "causal" else (total // 2, total - total // 2)
+    return np.pad(x, ((0, 0), (before, after), (0, 0)))
+
+
 def _output(layer: Layer, given: Any) -> Array:
-    """What a module gave, as the layer gives it: with a Dense's activation, which no module knows, or the last step alone."""
-    if isinstance(layer, Dense):
+    """What a module gave, as the layer gives it: with the activation, which no module knows, or the last step alone."""
+    if isinstance(layer, Dense | Conv1D):
         return layer.activation.forward(given.numpy())
     if not isinstance(layer, RNN | LSTM | GRU):
         return np.asarray(given.numpy())
