@@ -149,10 +149,8 @@ class Model:
             raise ShapeError(f"h: got shape {h.shape}, wanted (num_layers * directions, B, H)")
 
         def build(shapes: Any) -> Any:
-            if not hasattr(shapes, "_fields"):
-                return None if shapes is None else tuple(map(build, shapes))
-            if "h" not in shapes._fields:  # a convolution's, which begins at zero
-                return None
+            if "h" not in getattr(shapes, "_fields", ()):  # a container's, none, or a convolution's, which begins at zero
+                return tuple(map(build, shapes)) if type(shapes) is tuple else None
             if (c is None) != (len(shapes) == 1):
                 raise OptionError(f"this layer's state has {', '.join(shapes._fields)}; got {'h' if c is None else 'h, c'}")
             return type(shapes)(*(h, c)[: len(shapes)])
