@@ -18,6 +18,10 @@ NETWORKS = {
     "last": gw.Sequential(gw.LSTM(3, 7, bidirectional=True, return_sequences=False), gw.Dense(14, 2, activation="softmax")),
     "learned": gw.Sequential(gw.Dropout(0.5), gw.LSTM(3, 5, learn_initial_state=True), gw.LayerNorm(5), gw.Dense(5, 2)),
     "before": gw.GRU(3, 6, reset_after=False),
+    "causal": gw.Sequential(gw.Conv1D(3, 5, 3, padding="causal", dilation=2, activation="tanh"), gw.GRU(5, 4)),
+    "causal, stride": gw.Sequential(gw.GRU(3, 4), gw.Conv1D(4, 20, 3, padding="causal", stride=2)),
+    "same": gw.Sequential(gw.Conv1D(3, 5, 4, padding="same", stride=3, activation="softmax"), gw.LSTM(5, 4)),
+    "valid": gw.Conv1D(3, 5, 1, bias=False),
 }
 
 
