@@ -62,6 +62,15 @@ def test_the_bits_are_those_of_the_general_way(name, monkeypatch):
     assert [type(network) for network in made] == [prepared.Prepared] * 3  # one a shape: the calls did go this way
 
 
+def test_a_layer_without_a_state_begins_anew():
+    """None in the place of one layer's state, whatever the other's is."""
+    model = model_of(gw.Sequential(gw.GRU(3, 4), gw.LSTM(4, 5, learn_initial_state=True)))
+    x = numbers(2, 4, 3)
+    _, (first, second) = model.run(numbers(2, 4, 3))
+    for state in ((first, None), (None, second), (None, None), None, (first, second)):
+        same(model.run(x, state), general(model, x, state))
+
+
 def test_what_is_given_out_is_the_callers_own():
     model = model_of(gw.Sequential(gw.LSTM(3, 5), gw.Dropout(0.5)))
     x = numbers(1, 4, 3)
