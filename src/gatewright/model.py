@@ -314,6 +314,17 @@ class Model:
         """
         rtneural.write(self._layer, self._parameters, path)
 
+    def to_keras(self, path: Any, *, batch_size: int | None = None) -> None:
+        """Writes the .keras file of a network of Keras 3's that predicts the same; it needs h5py, not Keras.
+
+        It becomes a Sequential where every layer reads the one before it, else a Functional; a stack becomes single layers.
+        batch_size: the number of rows that Keras is to build it for, wanted where a layer has stateful=True. Raises
+        OptionError, with the layer's place, for what Keras has not; MissingExtraError.
+        """
+        from gatewright.interop import keras_write
+
+        keras_write.write(self._network, self._parameters, path, batch_size)
+
     def freeze(self, names: str | Iterable[str]) -> list[str]:
         """Takes parameters out of training: by name ("0.W"), layer ("0") or pattern ("*.b"); returns their names."""
         return self._parameters.set_trainable(names, False)
