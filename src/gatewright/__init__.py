@@ -26,14 +26,22 @@ from gatewright.layers import (
     GRU,
     LSTM,
     RNN,
+    Activate,
+    AveragePooling1D,
+    BatchNorm,
     Bidirectional,
+    Conv1D,
     Dense,
     Dropout,
     Embedding,
+    GlobalAveragePooling1D,
+    GlobalMaxPooling1D,
     Layer,
     LayerNorm,
     Masking,
+    MaxPooling1D,
     Parallel,
+    RepeatVector,
     Residual,
     Sequential,
     Shared,
@@ -44,6 +52,7 @@ from gatewright.steps import Steps
 from gatewright.streaming import Stream
 
 if TYPE_CHECKING:  # loaded by __getattr__ below, when something of it is first used: who only runs a model does without
+    from gatewright.interop.onnx.session import OnnxGraph
     from gatewright.training import losses
     from gatewright.training.callbacks import Callback, CSVLogger, EarlyStopping, History, JSONLogger
     from gatewright.training.checkpoint import Checkpoint, ResumeWarning
@@ -58,13 +67,17 @@ __all__ = [
     "LSTM",
     "RNN",
     "SGD",
+    "Activate",
     "Activation",
     "Adam",
     "AdamW",
+    "AveragePooling1D",
+    "BatchNorm",
     "Bidirectional",
     "CSVLogger",
     "Callback",
     "Checkpoint",
+    "Conv1D",
     "Cosine",
     "DataError",
     "Dense",
@@ -73,22 +86,27 @@ __all__ = [
     "Embedding",
     "FormatError",
     "GatewrightError",
+    "GlobalAveragePooling1D",
+    "GlobalMaxPooling1D",
     "History",
     "JSONLogger",
     "Layer",
     "LayerNorm",
     "Masking",
+    "MaxPooling1D",
     "Metric",
     "MissingExtraError",
     "MissingFileError",
     "Model",
     "NotFiniteError",
+    "OnnxGraph",
     "Optimizer",
     "OptionError",
     "Parallel",
     "Parameters",
     "RMSprop",
     "ReduceOnPlateau",
+    "RepeatVector",
     "Report",
     "Residual",
     "ResumeWarning",
@@ -113,6 +131,10 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'gatewright' has no attribute {name!r}")
+    if name == "OnnxGraph":
+        from gatewright.interop.onnx.session import OnnxGraph
+
+        return OnnxGraph
     from gatewright import training
 
     return getattr(training, name)

@@ -23,7 +23,7 @@ class Batch(NamedTuple):
 
     x: Array  # (B, T, F) or (B, T) indices
     steps: Steps | None
-    lengths: Array | None  # (B,) of a list of sequences: the output is a list too
+    lengths: Array | None  # (B,) of the output, where x came as a list of sequences: then the output is one too
 
 
 def batch(layer: Layer, x: Any, given: Steps, dtype: Any) -> Batch:
@@ -38,7 +38,7 @@ def batch(layer: Layer, x: Any, given: Steps, dtype: Any) -> Batch:
         raise OptionError("x: go_backwards=True with masked_output='repeat' takes one array and lengths, not a list")
     layer.shape_out(dense.shape)
     live = steps.checked_for(said, dense.shape, rank)
-    return Batch(values(layer, dense, live, dtype), live, lengths)
+    return Batch(values(layer, dense, live, dtype), live, None if lengths is None else layer.lengths_out(lengths))
 
 
 def _step_rank(layer: Layer) -> int:
@@ -118,10 +118,12 @@ def targets(network: Sequential, y: Any, batch: Batch) -> Array:
     rows = [numbers(row, f"y[{i}]") for i, row in enumerate(y)]
     for i, row in enumerate(rows):
         if not row.ndim:
-            raise ShapeError(f"y[{i}]: got the number {row}, wanted a value for each of the {batch.lengths[i]} steps of x[{i}]")
+            raise ShapeError(
+                f"y[{i}]: got the number {row}, wanted a value for each of the {batch.lengths[i]} steps of x[{i}]'s output"
+            )
     dense, got = steps.ragged(rows)
     for i in np.flatnonzero(got != batch.lengths)[:1]:
-        raise ShapeError(f"y[{i}]: got {got[i]} steps, wanted {batch.lengths[i]}, as x[{i}] has")
+        raise ShapeError(f"y[{i}]: got {got[i]} steps, wanted {batch.lengths[i]}, as x[{i}]'s output has")
     return dense
 
 
@@ -136,3 +138,27 @@ def validation(given: Any) -> tuple[Any, Any, Steps, Any]:
     if unknown:
         raise OptionError(f"validation: {unknown.pop()!r} is unknown; known: lengths, mask, starts, sample_weight")
     return given[0], given[1], Steps(*map(more.get, ("lengths", "mask", "starts"))), more.get("sample_weight")
+
+
+def state_of(layer: Layer, h: Array, c: Any) -> Any:
+    """The state of a network with one recurrent layer, from its h (num_layers * directions, B, H) and c, an LSTM's, or None.
+
+    Raises ShapeError for another rank of h, OptionError for another network, or where c is too much or missing.
+    """
+    h, c = np.array(h), None if c is None else np.array(numbers(c, "c"))
+    if h.ndim != 3:
+        raise ShapeError(f"h: got shape {h.shape}, wanted (num_layers * directions, B, H)")
+
+    def build(shapes: Any) -> Any:
+        if not hasattr(shapes, "_fields"):
+            return None if shapes is None else tuple(map(build, shapes))
+        if "h" not in shapes._fields:  # a convolution's, which begins at zero
+            return None
+        if (c is None) != (len(shapes) == 1):
+            raise OptionError(f"this layer's state has {', '.join(shapes._fields)}; got {'h' if c is None else 'h, c'}")
+        return type(shapes)(*(h, c)[: len(shapes)])
+
+    found = [part for part in layers.leaves(layer) if isinstance(part, Recurrent)]
+    if len(found) != 1:
+        raise OptionError(f"state_like: this network has {len(found)} recurrent layers, wanted one; build the tuple instead")
+    return build(layer.state_shape(h.shape[1]))

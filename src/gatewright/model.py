@@ -10,7 +10,8 @@ from gatewright import checking, checks, files, inputs, layers, state, tables
 from gatewright.arrays import Array, float_dtype, numbers
 from gatewright.errors import OptionError, ShapeError
 from gatewright.inputs import Batch
-from gatewright.interop import pytorch, rtneural
+from gatewright.interop import keras_write, pytorch, rtneural
+from gatewright.interop.onnx import write as onnx
 from gatewright.layers import Layer, Recurrent, Sequential
 from gatewright.parameters import Parameters, Scope
 from gatewright.prepared import Pool, infer
@@ -99,9 +100,8 @@ class Model:
     ) -> Any:
         """The output for x, (B, T, O) or (B, O), from a fresh state, which is not kept; `batch_size` rows at a time.
 
-        Warns once of a network with stateful=True.
-
-        Raises ShapeError, DataError or OptionError for impossible input, with what was got and what was wanted.
+        Warns once of a network with stateful=True. Raises ShapeError, DataError or OptionError for impossible input, with what
+        was got and what was wanted.
         """
         if self._warns:
             self._warns = False
@@ -143,23 +143,8 @@ class Model:
 
     def state_like(self, h: Any, c: Any = None) -> Any:
         """A state from h (num_layers * directions, B, H), and c for an LSTM, for a network with one recurrent layer."""
-        h, c = np.array(numbers(h, "h")), None if c is None else np.array(numbers(c, "c"))
-        if h.ndim != 3:
-            raise ShapeError(f"h: got shape {h.shape}, wanted (num_layers * directions, B, H)")
-
-        def build(shapes: Any) -> Any:
-            if not hasattr(shapes, "_fields"):
-                return None if shapes is None else tuple(map(build, shapes))
-            if (c is None) != (len(shapes) == 1):
-                raise OptionError(f"this layer's state has {', '.join(shapes._fields)}; got {'h' if c is None else 'h, c'}")
-            return type(shapes)(*(h, c)[: len(shapes)])
-
-        found = [part for part in layers.leaves(self._layer) if isinstance(part, Recurrent)]
-        if len(found) != 1:
-            raise OptionError(
-                f"state_like: this network has {len(found)} recurrent layers, wanted one; build the tuple instead"
-            )
-        return self._checked_state(build(self._layer.state_shape(h.shape[1])), h.shape[1])
+        h = numbers(h, "h")
+        return self._checked_state(inputs.state_of(self._layer, h, c), h.shape[1])
 
     # --- training
 
@@ -315,15 +300,24 @@ class Model:
         rtneural.write(self._layer, self._parameters, path)
 
     def to_keras(self, path: Any, *, batch_size: int | None = None) -> None:
-        """Writes the .keras file of a network of Keras 3's that predicts the same; it needs h5py, not Keras.
+        """Writes a .keras file that Keras 3 opens, of a network that predicts the same; needs h5py (`gatewright[keras]`).
 
-        It becomes a Sequential where every layer reads the one before it, else a Functional; a stack becomes single layers.
-        batch_size: the number of rows that Keras is to build it for, wanted where a layer has stateful=True. Raises
-        OptionError, with the layer's place, for what Keras has not; MissingExtraError.
+        It is a Sequential where every layer reads the one before it, else a Functional; a stack becomes single layers.
+        batch_size: for how many rows Keras is to build it, wanted where a layer has stateful=True. At dead steps Keras gives
+        other numbers than zero, but for recurrent layers. Raises OptionError, with the layer and why, for what Keras has not.
         """
-        from gatewright.interop import keras_write
-
         keras_write.write(self._network, self._parameters, path, batch_size)
+
+    def to_onnx(self, path: Any, *, lengths: bool = False, state: bool = False, opset: int = 17) -> None:
+        """Writes an ONNX file that takes any batch and time: input `x` (B, T, F), or (B, T) int64 indices, output `y`.
+
+        lengths: with an input `lengths` (B,) int32; outputs after a row's end are zero, as here. state: with the initial state
+        of every recurrent layer as inputs, `0.h` and `0.c` for layer 0, of the shapes that `run` takes, and the last ones as
+        outputs, `0.h_out`: zeros, or what the model has learned, begin a sequence. opset: the version of ONNX's operators,
+        17 to 22. What is training's alone, Dropout and what is frozen, is left out; constants of activations, clip and epsilon
+        are float32 there. Raises OptionError, with the layer and why, for what ONNX can't say: a projection, masks with holes.
+        """
+        onnx.write(self._network, self._parameters, path, onnx.Choices(lengths, state, opset))
 
     def freeze(self, names: str | Iterable[str]) -> list[str]:
         """Takes parameters out of training: by name ("0.W"), layer ("0") or pattern ("*.b"); returns their names."""

@@ -3,7 +3,6 @@
 import io
 import json
 import re
-import zipfile
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, NamedTuple
@@ -75,6 +74,8 @@ def pack(graph: Graph, output: Tensor) -> bytes:
         "config.json": _text(_sequential(graph) if graph.is_chain else _functional(graph, output)),
         "model.weights.h5": _weights(graph),
     }
+    import zipfile  # here: it brings compression and more, which who reads a model doesn't need
+
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         for name, member in members.items():

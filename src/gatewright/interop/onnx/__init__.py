@@ -1,0 +1,1 @@
+"""ONNX: files read into plain values, and any graph of known operators run in NumPy."""
