@@ -38,6 +38,7 @@ def compared(name, model, path, x, batch_size=None):
         theirs = network.predict(piece, verbose=0, batch_size=batch_size or len(x))
         shown = keras_cases.live_of(name, ours) if name in keras_cases.NETWORKS else np.ones(ours.shape, bool)
         assert ours.shape == theirs.shape, f"{name}: got {theirs.shape}, wanted {ours.shape}"
+        assert np.ptp(ours, axis=0).max() > 1e-2, f"{name}: nothing to compare"
         gaps.append(np.abs(np.where(shown, ours - theirs, 0)).max() / max(1, np.abs(ours).max()))
     trained = sum(int(np.prod(w.shape)) for w in network.trainable_weights)
     ours = keras_numbers(model)

@@ -76,7 +76,7 @@ def test_what_keras_saved_is_read_written_and_read_again(case, tmp_path):
     assert again.predict(x).tobytes() == model.predict(x).tobytes()
 
 
-@pytest.mark.parametrize("case", keras_cases.CHAINS)
+@pytest.mark.parametrize("case", keras_cases.READ)
 def test_a_chain_written_and_read_again_predicts_the_same(case, tmp_path):
     """A stack has become single layers; the numbers and their bits are the same, those that are frozen too."""
     model, batch_size = keras_cases.model_of(case)
@@ -140,6 +140,49 @@ def test_both_directions(tmp_path):
     assert [about["stateful"] for about in inner] == [True, True]
     ways = ("backward_layer", "forward_layer")
     assert sorted(arrays) == [f"layers/bidirectional/{way}/cell/vars/{k}" for way in ways for k in range(3)]
+
+
+def test_layers_beside_recurrent_ones(tmp_path):
+    config, arrays = written(
+        tmp_path, gw.Conv1D(4, 6, 3, stride=2, padding="causal", groups=2), gw.BatchNorm(6), gw.MaxPooling1D(2),
+        gw.AveragePooling1D(3, stride=1, padding="same"), gw.Activate("gelu"), gw.GlobalAveragePooling1D(), gw.RepeatVector(5),
+        gw.Conv1D(6, 2, 3, dilation=2, bias=False, activation="relu"), gw.GlobalMaxPooling1D(),
+    )  # fmt: skip
+    assert classes(config)[1:] == [
+        "Conv1D", "BatchNormalization", "MaxPooling1D", "AveragePooling1D", "Activation", "GlobalAveragePooling1D",
+        "RepeatVector", "Conv1D", "GlobalMaxPooling1D",
+    ]  # fmt: skip
+    told = [layer["config"] for layer in config["config"]["layers"][1:]]
+    plain = {"name", "dtype", "trainable"}
+    first, norm, largest, mean, act, _, repeat, second, _ = (
+        {n: v for n, v in about.items() if n not in plain} for about in told
+    )
+    assert first == {
+        "filters": 6, "kernel_size": [3], "strides": [2], "padding": "causal", "dilation_rate": [1], "groups": 2,
+        "use_bias": True, "activation": "linear",
+    }  # fmt: skip
+    assert norm == {"axis": -1, "epsilon": 1e-3, "scale": True, "center": True}
+    assert largest == {"pool_size": [2], "strides": [2], "padding": "valid"}
+    assert mean == {"pool_size": [3], "strides": [1], "padding": "same"}
+    assert act == {"activation": "gelu"}
+    assert repeat == {"n": 5}
+    assert (second["dilation_rate"], second["use_bias"], second["activation"]) == ([2], False, "relu")
+    counts = {"conv1d": 2, "conv1d_1": 1, "batch_normalization": 4}
+    assert sorted(arrays) == sorted(f"layers/{group}/vars/{k}" for group, count in counts.items() for k in range(count))
+
+
+def test_a_norms_gain_or_shift_is_left_out_where_it_is_frozen_and_does_nothing(tmp_path):
+    layers = gw.Sequential(gw.Dense(F, 4), gw.BatchNorm(4), gw.LayerNorm(4), gw.BatchNorm(4, trainable=False))
+    model = gw.Model(layers, seed=0)
+    model.freeze(["1.gain", "2.shift"])
+    model.to_keras(tmp_path / "m.keras")
+    config, arrays = parts(tmp_path / "m.keras")
+    told = [layer["config"] for layer in config["config"]["layers"][2:]]
+    assert [(about["scale"], about["center"], about["trainable"]) for about in told] == [
+        (False, True, True), (True, False, True), (True, True, False),
+    ]  # fmt: skip
+    groups = {"batch_normalization": 3, "layer_normalization": 1, "batch_normalization_1": 4}
+    assert all(len([place for place in arrays if f"/{group}/" in place]) == count for group, count in groups.items())
 
 
 def test_a_graph_says_who_reads_whom(tmp_path):
@@ -259,6 +302,16 @@ MASK = gw.Masking(-1.0)
             ["layer 0", "mask other steps"],
         ),
         ([gw.Parallel([gw.Sequential(MASK, gw.RNN(F, H)), gw.RNN(F, H)])], ["layer 0", "mask other steps"]),
+        ([MASK, gw.Conv1D(F, 2, 3)], ["layer 1", "behind a mask"]),
+        ([gw.Embedding(4, F, mask_zero=True), gw.Dense(F, F), gw.MaxPooling1D(2)], ["layer 2", "behind a mask"]),
+        ([MASK, gw.AveragePooling1D(2), gw.LSTM(F, 2)], ["layer 1", "behind a mask"]),
+        ([MASK, gw.GRU(F, H), gw.GlobalMaxPooling1D()], ["layer 2", "behind a mask"]),
+        (
+            [MASK, gw.RNN(F, H, go_backwards=True, masked_output="repeat"), gw.GlobalAveragePooling1D()],
+            ["layer 2", "behind a mask"],
+        ),
+        ([gw.Conv1D(F, 2, 3, stride=2, dilation=2, padding="same")], ["layer 0", "stride=2 with dilation=2"]),
+        ([gw.Activate(gw.Activation("affine", 2.0, 1.0)), gw.Dense(F, 2)], ["layer 0", "activation='affine'"]),
         ([gw.Dropout(0.5)], ["how many features"]),
         ([gw.LSTM(F, H, stateful=True)], ["layer 0", "stateful=True", "batch_size=…"]),
     ],

@@ -12,6 +12,8 @@ from gatewright.parameters import SHARED, Parameters
 
 TURNED = "turned"  # the mask of steps that go_backwards has turned round, of which Keras knows nothing
 
+COUNTED = ("mean", "var")  # never trained, in Keras neither
+
 
 class Flow(NamedTuple):
     """What goes from layer to layer."""
@@ -46,7 +48,7 @@ class Writer(NamedTuple):
     def call(self, place: Place, name: str, config: dict[str, Any], names: list[str], flow: Flow) -> Flow:
         """One layer of Keras' for one of ours; the names of its parameters in Keras' order."""
         held = {f"vars/{k}": self.params[in_scope(place.scope, own)] for k, own in enumerate(names)}
-        config = {**config, "trainable": self.trains(place, place.scope, *names)}
+        config = {**config, "trainable": self.trains(place, place.scope, *(name for name in names if name not in COUNTED))}
         tensor = self.graph.call(f"{place.path} {name}", name, config, held, [flow.tensor])
         return flow._replace(tensor=tensor._replace(shape=place.layer.shape_out(flow.tensor.shape)))
 

@@ -14,9 +14,9 @@ from typing import Any
 from gatewright import checks, files, layers
 from gatewright.errors import OptionError, ShapeError
 from gatewright.interop.keras_cells import bidirectional, recurrent
-from gatewright.interop.keras_flow import Flow, Place, Writer, activation
+from gatewright.interop.keras_flow import TURNED, Flow, Place, Writer, activation
 from gatewright.interop.keras_pack import Graph, Tensor, batch_shape, pack
-from gatewright.layers import Dense, Embedding, Layer, LayerNorm, Masking, Parallel, Sequential, Shared
+from gatewright.layers import BatchNorm, Conv1D, Dense, Embedding, Layer, LayerNorm, Masking, Parallel, Sequential, Shared
 from gatewright.layers.base import in_scope
 from gatewright.parameters import Parameters
 
@@ -97,10 +97,10 @@ def _dense(writer: Writer, place: Place, flow: Flow) -> Flow:
     return writer.call(place, "Dense", config, list(layer.shapes()), flow)
 
 
-def _layer_norm(writer: Writer, place: Place, flow: Flow) -> Flow:
+def _norm(writer: Writer, place: Place, flow: Flow) -> Flow:
     """Without a gain or a shift where that is frozen at what changes nothing, and the other one is not."""
     layer = place.layer
-    assert isinstance(layer, LayerNorm)
+    assert isinstance(layer, LayerNorm | BatchNorm)
     kept = {"gain": 1.0, "shift": 0.0}
     names = {name: in_scope(place.scope, name) for name in kept}
     if any(writer.params.trainable[name] for name in names.values()):
@@ -108,12 +108,61 @@ def _layer_norm(writer: Writer, place: Place, flow: Flow) -> Flow:
             if not writer.params.trainable[names[name]] and (writer.params[names[name]] == neutral).all():
                 del kept[name]
     config = {"axis": -1, "epsilon": layer.epsilon, "scale": "gain" in kept, "center": "shift" in kept}
-    return writer.call(place, "LayerNormalization", config, list(kept), flow)
+    if isinstance(layer, LayerNorm):
+        return writer.call(place, "LayerNormalization", config, list(kept), flow)
+    return writer.call(place, "BatchNormalization", config, [*kept, "mean", "var"], flow)
 
 
 def _dropout(writer: Writer, place: Place, flow: Flow) -> Flow:
     assert isinstance(place.layer, layers.Dropout)
     return writer.call(place, "Dropout", {"rate": place.layer.rate}, [], flow)
+
+
+def _activate(writer: Writer, place: Place, flow: Flow) -> Flow:
+    return writer.call(place, "Activation", {"activation": activation(place, place.layer, "activation")}, [], flow)
+
+
+# --- layers that make other steps
+
+
+def _refuse_mask(place: Place, flow: Flow) -> None:
+    if flow.mask is not None:
+        raise place.refused("behind a mask, which this layer of Keras' loses: it would read dead steps")
+
+
+def _convolution(writer: Writer, place: Place, flow: Flow) -> Flow:
+    layer = place.layer
+    assert isinstance(layer, Conv1D)
+    _refuse_mask(place, flow)
+    if layer.stride > 1 and layer.dilation > 1:
+        raise place.refused(f"stride={layer.stride} with dilation={layer.dilation} has no counterpart in Keras")
+    config = {
+        "filters": layer.output_size, "kernel_size": [layer.kernel_size], "strides": [layer.stride], "padding": layer.padding,
+        "dilation_rate": [layer.dilation], "groups": layer.groups, "use_bias": layer.bias,
+        "activation": activation(place, layer, "activation"),
+    }  # fmt: skip
+    return writer.call(place, "Conv1D", config, list(layer.shapes()), flow)
+
+
+def _pooling(writer: Writer, place: Place, flow: Flow) -> Flow:
+    layer = place.layer
+    assert isinstance(layer, layers.MaxPooling1D | layers.AveragePooling1D)
+    _refuse_mask(place, flow)
+    config = {"pool_size": [layer.size], "strides": [layer.window.stride], "padding": layer.padding}
+    return writer.call(place, type(layer).__name__, config, [], flow)
+
+
+def _global(writer: Writer, place: Place, flow: Flow) -> Flow:
+    """Keras' mean takes the mask into account, its maximum does not."""
+    mean = isinstance(place.layer, layers.GlobalAveragePooling1D)
+    if not mean or flow.mask == TURNED:
+        _refuse_mask(place, flow)
+    return writer.call(place, type(place.layer).__name__, {}, [], flow)._replace(mask=None)
+
+
+def _repeat(writer: Writer, place: Place, flow: Flow) -> Flow:
+    assert isinstance(place.layer, layers.RepeatVector)
+    return writer.call(place, "RepeatVector", {"n": place.layer.count}, [], flow)
 
 
 # --- layers that stand first
@@ -141,7 +190,12 @@ WRITERS: dict[type[Layer], Callable[[Writer, Place, Flow], Flow]] = {
     Dense: _dense,
     Embedding: _embedding,
     Masking: _masking,
-    LayerNorm: _layer_norm,
+    **dict.fromkeys((LayerNorm, BatchNorm), _norm),
+    layers.Activate: _activate,
+    Conv1D: _convolution,
+    **dict.fromkeys((layers.MaxPooling1D, layers.AveragePooling1D), _pooling),
+    **dict.fromkeys((layers.GlobalMaxPooling1D, layers.GlobalAveragePooling1D), _global),
+    layers.RepeatVector: _repeat,
     layers.Dropout: _dropout,
     **dict.fromkeys((Sequential, Shared), _each),
     layers.Residual: _residual,
