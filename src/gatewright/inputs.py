@@ -138,27 +138,3 @@ def validation(given: Any) -> tuple[Any, Any, Steps, Any]:
     if unknown:
         raise OptionError(f"validation: {unknown.pop()!r} is unknown; known: lengths, mask, starts, sample_weight")
     return given[0], given[1], Steps(*map(more.get, ("lengths", "mask", "starts"))), more.get("sample_weight")
-
-
-def state_of(layer: Layer, h: Array, c: Any) -> Any:
-    """The state of a network with one recurrent layer, from its h (num_layers * directions, B, H) and c, an LSTM's, or None.
-
-    Raises ShapeError for another rank of h, OptionError for another network, or where c is too much or missing.
-    """
-    h, c = np.array(h), None if c is None else np.array(numbers(c, "c"))
-    if h.ndim != 3:
-        raise ShapeError(f"h: got shape {h.shape}, wanted (num_layers * directions, B, H)")
-
-    def build(shapes: Any) -> Any:
-        if not hasattr(shapes, "_fields"):
-            return None if shapes is None else tuple(map(build, shapes))
-        if "h" not in shapes._fields:  # a convolution's, which begins at zero
-            return None
-        if (c is None) != (len(shapes) == 1):
-            raise OptionError(f"this layer's state has {', '.join(shapes._fields)}; got {'h' if c is None else 'h, c'}")
-        return type(shapes)(*(h, c)[: len(shapes)])
-
-    found = [part for part in layers.leaves(layer) if isinstance(part, Recurrent)]
-    if len(found) != 1:
-        raise OptionError(f"state_like: this network has {len(found)} recurrent layers, wanted one; build the tuple instead")
-    return build(layer.state_shape(h.shape[1]))

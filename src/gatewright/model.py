@@ -100,8 +100,9 @@ class Model:
     ) -> Any:
         """The output for x, (B, T, O) or (B, O), from a fresh state, which is not kept; `batch_size` rows at a time.
 
-        Warns once of a network with stateful=True. Raises ShapeError, DataError or OptionError for impossible input, with what
-        was got and what was wanted.
+        Warns once of a network with stateful=True.
+
+        Raises ShapeError, DataError or OptionError for impossible input, with what was got and what was wanted.
         """
         if self._warns:
             self._warns = False
@@ -143,8 +144,8 @@ class Model:
 
     def state_like(self, h: Any, c: Any = None) -> Any:
         """A state from h (num_layers * directions, B, H), and c for an LSTM, for a network with one recurrent layer."""
-        h = numbers(h, "h")
-        return self._checked_state(inputs.state_of(self._layer, h, c), h.shape[1])
+        built = state.of_one(h, c, self._layer.state_shape)
+        return self._checked_state(built, np.shape(h)[1])
 
     # --- training
 

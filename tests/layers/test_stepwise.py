@@ -68,9 +68,7 @@ def test_batch_norm(epsilon):
         assert worst_error(layer, params, rows, nothing_zero=rows.size > 0) < 1e-10
 
 
-@pytest.mark.parametrize(
-    "case", [case for case in KERAS if KERAS[case][0]["layer"] in OURS]
-)
+@pytest.mark.parametrize("case", [case for case in KERAS if KERAS[case][0]["layer"] in OURS])
 def test_keras(case):
     assert_as_keras(*KERAS[case])
 
