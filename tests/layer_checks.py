@@ -4,6 +4,7 @@ import numpy as np
 import oracle
 from strategies import as_lists
 
+import gatewright as gw
 from gatewright.parameters import Parameters
 
 
@@ -49,10 +50,18 @@ def total(y, dy, state, dstate):
     return sum((a * d).sum() for a, d in pairs)
 
 
-def backward(layer, params, x, state=None, steps=None, seed=0, **options):
-    """(gradients by name, loss as a function of tensors by name, those tensors) of one random weighing of all outputs."""
+def backward(layer, params, x, state=None, steps=None, seed=0, dropout=None, **options):
+    """(gradients by name, loss as a function of tensors by name, those tensors) of one random weighing of all outputs.
+
+    dropout: the seed of the masks, which are the same in every pass; None for none.
+    """
     rng = np.random.default_rng(seed)
-    y, final, cache = layer.forward(params, x, state, steps=steps, **options)
+
+    def forward(*given):
+        trained = {} if dropout is None else {"training": True, "rng": np.random.default_rng(dropout)}
+        return layer.forward(*given, steps=steps, **trained, **options)
+
+    y, final, cache = forward(params, x, state)
     dy, dfinal = draw_like(y, rng), draw_like(final, rng)
     grads = params.zeros_like()
     dx, dstate = layer.backward(params, grads, cache, dy, dfinal)
@@ -67,7 +76,7 @@ def backward(layer, params, x, state=None, steps=None, seed=0, **options):
         cast = {name: a.astype(dtype) for name, a in named.items()}
         number = iter(range(99))
         handed = tree(lambda _: cast[f"state{next(number)}"], state)
-        out, last, _ = layer.forward(Parameters.of(given, dtype=dtype), cast.get("x", x), handed, steps=steps, **options)
+        out, last, _ = forward(Parameters.of(given, dtype=dtype), cast.get("x", x), handed)
         return total(out, dy, last, dfinal)
 
     return gradients, loss, tensors
@@ -118,3 +127,13 @@ def assert_same(got, wanted, tolerance=1e-12):
     for a, b in zip(arrays_of(got), wanted if isinstance(got, tuple) else [wanted], strict=True):
         if a.size:
             np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * max(1, np.abs(b).max()))
+
+
+def assert_as_keras(about, arrays):
+    """A layer gives what was recorded of Keras' (`keras_convolutions`), with its weights in its order."""
+    options = {name: tuple(v) if isinstance(v, list) else v for name, v in about["options"].items()}
+    model = gw.Model(getattr(gw, about["layer"])(*about["sizes"], **options), seed=0)
+    weights = [arrays[f"w{k}"] for k in range(sum(key.startswith("w") for key in arrays))]
+    model.set_weights(weights)
+    assert all(np.array_equal(one, two) for one, two in zip(model.get_weights(), weights, strict=True))
+    np.testing.assert_allclose(model.predict(arrays["x"]), arrays["y"], rtol=0, atol=2e-6)

@@ -8,13 +8,17 @@ import pytest
 import gatewright as gw
 
 PUBLIC = [
+    "Activate",
     "Activation",
     "Adam",
     "AdamW",
+    "AveragePooling1D",
+    "BatchNorm",
     "Bidirectional",
     "CSVLogger",
     "Callback",
     "Checkpoint",
+    "Conv1D",
     "Cosine",
     "DataError",
     "Dense",
@@ -24,12 +28,15 @@ PUBLIC = [
     "FormatError",
     "GRU",
     "GatewrightError",
+    "GlobalAveragePooling1D",
+    "GlobalMaxPooling1D",
     "History",
     "JSONLogger",
     "LSTM",
     "Layer",
     "LayerNorm",
     "Masking",
+    "MaxPooling1D",
     "Metric",
     "MissingExtraError",
     "MissingFileError",
@@ -43,6 +50,7 @@ PUBLIC = [
     "RMSprop",
     "RNN",
     "ReduceOnPlateau",
+    "RepeatVector",
     "Report",
     "Residual",
     "ResumeWarning",
@@ -93,8 +101,8 @@ ARGUMENTS = {
     "OnnxGraph.run": "inputs",
     **dict.fromkeys(
         ("RNN", "LSTM", "GRU"),
-        "activation bias bidirectional dropout go_backwards hidden_size init input_size learn_initial_state num_layers "
-        "return_sequences return_state_sequence trainable",
+        "activation bias bidirectional dropout go_backwards hidden_size init input_dropout input_size learn_initial_state "
+        "num_layers recurrent_dropout return_sequences return_state_sequence stateful trainable",
     ),
     "from_keras": "dtype kernel path threads",
     "from_pytorch": "activation dtype kernel layers prefix source threads",

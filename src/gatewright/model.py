@@ -1,5 +1,6 @@
 """Model: a layer and its parameters, and everything that one does with them."""
 
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from gatewright.arrays import Array, float_dtype, numbers
 from gatewright.errors import OptionError, ShapeError
 from gatewright.inputs import Batch
 from gatewright.interop import pytorch, rtneural
+from gatewright.interop.onnx import write as onnx
 from gatewright.layers import Layer, Recurrent, Sequential
 from gatewright.parameters import Parameters, Scope
 from gatewright.prepared import Pool, infer
@@ -62,6 +64,7 @@ class Model:
         self._trains_compiled = any(
             part.choice(self._dtype, kernel, True).load for part in parts if isinstance(part, Recurrent)
         )
+        self._warns = any(isinstance(part, Recurrent) and part.stateful for part in parts)
         self._rng = np.random.default_rng(seed)
         if parameters is not None and not isinstance(parameters, Parameters):
             raise OptionError(f"parameters: got {type(parameters).__name__}, wanted gw.Parameters")
@@ -97,8 +100,13 @@ class Model:
     ) -> Any:
         """The output for x, (B, T, O) or (B, O), from a fresh state, which is not kept; `batch_size` rows at a time.
 
+        Warns once of a network with stateful=True.
+
         Raises ShapeError, DataError or OptionError for impossible input, with what was got and what was wanted.
         """
+        if self._warns:
+            self._warns = False
+            warnings.warn(inputs.STATEFUL, stacklevel=2)
         size = inputs.ROWS if batch_size is None else batch_size
         checks.whole_number("batch_size", size)
         given = Steps(lengths, mask, starts)
@@ -136,23 +144,8 @@ class Model:
 
     def state_like(self, h: Any, c: Any = None) -> Any:
         """A state from h (num_layers * directions, B, H), and c for an LSTM, for a network with one recurrent layer."""
-        h, c = np.array(numbers(h, "h")), None if c is None else np.array(numbers(c, "c"))
-        if h.ndim != 3:
-            raise ShapeError(f"h: got shape {h.shape}, wanted (num_layers * directions, B, H)")
-
-        def build(shapes: Any) -> Any:
-            if not hasattr(shapes, "_fields"):
-                return None if shapes is None else tuple(map(build, shapes))
-            if (c is None) != (len(shapes) == 1):
-                raise OptionError(f"this layer's state has {', '.join(shapes._fields)}; got {'h' if c is None else 'h, c'}")
-            return type(shapes)(*(h, c)[: len(shapes)])
-
-        found = [part for part in layers.leaves(self._layer) if isinstance(part, Recurrent)]
-        if len(found) != 1:
-            raise OptionError(
-                f"state_like: this network has {len(found)} recurrent layers, wanted one; build the tuple instead"
-            )
-        return self._checked_state(build(self._layer.state_shape(h.shape[1])), h.shape[1])
+        built = state.of_one(h, c, self._layer.state_shape)
+        return self._checked_state(built, np.shape(h)[1])
 
     # --- training
 
@@ -274,23 +267,13 @@ class Model:
 
         x, y and the weights are as in `fit`, the rest as in gw.gradcheck. Raises UninformativeError as that does.
         """
-        from gatewright.training.batches import prepare, weigh
-        from gatewright.training.objective import objective
+        from gatewright.training import losscheck
 
         data = self._data(x, y, Steps(lengths, mask, starts), sample_weight, np.dtype(float))
-        goal = objective(self._network, loss)
-        batch = prepare(goal, data, float)
-
-        def value(y: Any, final: Any) -> tuple[Any, Any, Any]:
-            return *weigh(goal.loss, y, batch, batch.total), None
-
-        kind = checking.chosen_method(method, goal.layer.analytic and goal.loss.analytic)
-        rng = checking.generator(seed)
-        params = checking.random_parameters(goal.layer, rng, self._parameters)
-        given = checking.Inputs(data.x, self.to_network_state(state, len(data.x)), data.steps)
-        choices = checking.choices(kind, directions, elements, tolerance)
+        asked = losscheck.Asked(seed, directions, elements, method, tolerance)
+        start = self.to_network_state(state, len(data.x))
         with self._threads.limit():
-            return checking.check_network(goal.layer, params, given, value, choices, rng)
+            return losscheck.check(self._network, self._parameters, data, loss, start, asked)
 
     # --- weights
 
@@ -316,6 +299,17 @@ class Model:
         A stack becomes single layers, a bias that is not there zeros, and Dropout, which is training's, is left out.
         """
         rtneural.write(self._layer, self._parameters, path)
+
+    def to_onnx(self, path: Any, *, lengths: bool = False, state: bool = False, opset: int = 17) -> None:
+        """Writes an ONNX file that takes any batch and time: input `x` (B, T, F), or (B, T) int64 indices, output `y`.
+
+        lengths: with an input `lengths` (B,) int32; outputs after a row's end are zero, as here. state: with the initial state
+        of every recurrent layer as inputs, `0.h` and `0.c` for layer 0, of the shapes that `run` takes, and the last ones as
+        outputs, `0.h_out`: zeros, or what the model has learned, begin a sequence. opset: the version of ONNX's operators,
+        17 to 22. What is training's alone, Dropout and what is frozen, is left out; constants of activations, clip and epsilon
+        are float32 there. Raises OptionError, with the layer and why, for what ONNX can't say: a projection, masks with holes.
+        """
+        onnx.write(self._network, self._parameters, path, onnx.Choices(lengths, state, opset))
 
     def freeze(self, names: str | Iterable[str]) -> list[str]:
         """Takes parameters out of training: by name ("0.W"), layer ("0") or pattern ("*.b"); returns their names."""
@@ -352,8 +346,7 @@ class Model:
         new._rng.bit_generator.state = self._rng.bit_generator.state
         return new
 
-    def __copy__(self) -> "Model":
-        return self.copy()
+    __copy__ = copy
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Model":
         return self.copy()

@@ -2,8 +2,9 @@
 
 Run by hand in an environment with torch: `python tests/golden/record_torch_networks.py`. A case is one recurrent module,
 `kind_layers_directions_bias`, or a whole network. Its arrays have the names `case/…`: the state dict in float32 under `net.`,
-the input x, the output y and the final states hn (and cn) in float32, and y64 … of the same weights in float64. No number is
-zero by choice.
+the input x, the initial states h0 (and c0; the modules alone), the output y and the final states hn (and cn) in float32, and
+y64 … of the same weights in float64. `d.…` are the gradients, in float64, of the sum of all outputs and final states times
+`w.y`, `w.hn`, `w.cn`: by x, h0, c0 and every array of the state dict. No number is zero by choice.
 """
 
 import itertools
@@ -62,23 +63,42 @@ class Last(nn.Module):
 NETWORKS = {"tagger": Tagger, "words": Words, "last": Last}
 
 
-def flat(result):
+def run(net, x, start):
     """{name: array} of what a module returns: y, or y and the final states."""
+    result = net(x, tuple(start) if len(start) > 1 else start[0]) if start else net(x)
     y, final = result if isinstance(result, tuple) else (result, ())
     final = final if isinstance(final, tuple) else (final,)
-    return {"y": y} | dict(zip(("hn", "cn"), final, strict=False))
+    return {"y": y} | (dict(zip(("hn", "cn"), final, strict=False)) if start else {})
 
 
 def record(net, x, rng):
-    """All arrays of one case; x is None for random ones."""
+    """All arrays of one case; x is None for random ones, which a recurrent module begins with random states."""
+
+    def draw(*shape):
+        return torch.tensor(rng.standard_normal(shape), dtype=torch.float32)
+
     net = net.eval()
     with torch.no_grad():
         for p in net.parameters():
-            p.copy_(torch.tensor(0.6 * rng.standard_normal(p.shape)))
-        x = torch.tensor(rng.standard_normal((B, T, F)), dtype=torch.float32) if x is None else x
-        arrays = {"x": x} | flat(net(x)) | {f"net.{name}": array.clone() for name, array in net.state_dict().items()}
-        wide = flat(net.double()(x.double() if x.is_floating_point() else x))
-    arrays |= {f"{name}64": array for name, array in wide.items()}
+            p.copy_(0.6 * draw(*p.shape))
+    start = {}
+    if isinstance(net, nn.RNNBase):
+        depth = net.num_layers * (1 + net.bidirectional)
+        start["h0"] = draw(depth, B, net.proj_size or H)
+        start |= {"c0": draw(depth, B, H)} if isinstance(net, nn.LSTM) else {}
+    x = draw(B, T, F) if x is None else x
+    arrays = {"x": x} | start
+    with torch.no_grad():
+        arrays |= run(net, x, list(start.values()))
+    arrays |= {f"net.{name}": array.clone() for name, array in net.state_dict().items()}
+    wide = {name: a.double().requires_grad_() if a.is_floating_point() else a for name, a in ({"x": x} | start).items()}
+    found = run(net.double(), wide["x"], [wide[name] for name in start])
+    arrays |= {f"{name}64": array.detach() for name, array in found.items()}
+    weights = {name: draw(*array.shape) for name, array in found.items()}
+    sum((array * weights[name].double()).sum() for name, array in found.items()).backward()
+    arrays |= {f"w.{name}": array for name, array in weights.items()}
+    arrays |= {f"d.{name}": array.grad for name, array in wide.items() if array.requires_grad}
+    arrays |= {f"d.net.{name}": p.grad for name, p in net.named_parameters()}
     return {name: np.ascontiguousarray(a.numpy()) for name, a in arrays.items()}
 
 

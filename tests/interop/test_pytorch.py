@@ -41,6 +41,12 @@ def read(case, source=None, **options):
     return gw.from_pytorch(state_dict(case) if source is None else source, **relu, **options)
 
 
+def initial(model, a, dtype=np.float32):
+    """The initial states of a case, where it has some."""
+    states = [a[name].astype(dtype) for name in ("h0", "c0") if name in a]
+    return model.layer.cell.State(*states) if states else None
+
+
 def without(arrays, *names):
     return {name: array for name, array in arrays.items() if name not in names}
 
@@ -54,13 +60,42 @@ def test_outputs_and_states_are_pytorchs(case, kernel):
     a = GOLDEN[case][1]
     for dtype, end, tolerance in (("float32", "", 1e-6), ("float64", "64", 1e-12)):
         model = read(case, dtype=dtype, kernel=kernel)
-        y, state = model.run(a["x"])
+        y, state = model.run(a["x"], initial(model, a))
         assert model.dtype == y.dtype == dtype
         got = {"y": y} | (dict(zip(("hn", "cn"), state, strict=False)) if case in SINGLE else {})
         assert {f"{name}{end}" for name in got} == {n for n in a if n in {f"{k}{end}" for k in ("y", "hn", "cn")}}
         for name, array in got.items():
             wanted = a[f"{name}{end}"]
             np.testing.assert_allclose(array, wanted, rtol=0, atol=tolerance * max(1, np.abs(wanted).max()), err_msg=name)
+
+
+@pytest.mark.parametrize("case", GOLDEN)
+def test_gradients_are_pytorchs(case):
+    """After import, in float64: by the input, the initial states and every array of the state dict."""
+    a = GOLDEN[case][1]
+    model = read(case, dtype="float64", kernel="numpy")
+    x = a["x"] if case == "words" else a["x"].astype(float)
+    params = model.parameters if case in NETWORKS else model.parameters.scope("0")
+    grads = model.parameters.zeros_like()
+    into = grads if case in NETWORKS else grads.scope("0")
+    _, final, cache = model.layer.forward(params, x, initial(model, a, float))
+    dfinal = None if case in NETWORKS else type(final)(*(a[f"w.{n}"].astype(float) for n in ("hn", "cn")[: len(final)]))
+    dx, dstate = model.layer.backward(params, into, cache, a["w.y"].astype(float), dfinal)
+    got = {} if case == "words" else {"x": dx}
+    got |= {} if case in NETWORKS else dict(zip(("h0", "c0"), dstate, strict=False))
+    entries = [e if isinstance(e, str) else e[0] for e in NETWORKS.get(case, ()) if not isinstance(e, gw.Dropout)]
+    back = gw.Model(model.layer, dtype="float64", parameters=grads).to_pytorch(entries or None)
+    for name, array in back.items():  # the one bias that we have got what both of PyTorch's get
+        if ".bias_hh" in f".{name}":
+            both = back[name.replace("bias_hh", "bias_ih")].copy()
+            both[2 * H :] = array[2 * H :] if "gru" in case else both[2 * H :]
+            array = both
+        got[f"net.{name}"] = array
+    assert {f"d.{name}" for name in got} == {name for name in a if name.startswith("d.")}
+    for name, array in got.items():
+        wanted = a[f"d.{name}"]
+        assert np.abs(wanted).max() > 1e-3, name
+        np.testing.assert_allclose(array, wanted, rtol=0, atol=1e-10 * np.abs(wanted).max(), err_msg=name)
 
 
 @pytest.mark.parametrize("case", SINGLE)

@@ -1,0 +1,186 @@
+"""An ONNX model in the making: its nodes, constants, inputs and outputs, and how that becomes a file's bytes."""
+
+import sys
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gatewright.arrays import Array
+from gatewright.errors import missing_extra
+from gatewright.layers.base import in_scope
+from gatewright.parameters import Scope
+
+Attributes = dict[str, Any]  # of a node: whole numbers, floats, words, or lists of them
+Dims = tuple[int | str, ...]  # of an input or output: a word is the name of a size that differs from call to call
+BATCH, TIME = "batch", "time"
+
+
+class Value(NamedTuple):
+    """What goes from layer to layer."""
+
+    name: str
+    timed: bool = True  # (B, T, F), or (B, F)
+    clean: bool = True  # whether it is zero at dead steps
+
+
+class Place(NamedTuple):
+    """Where in the network a layer stands, and what its parameters are called; the two differ for a gw.Shared."""
+
+    path: str
+    name: str
+    params: Scope
+
+    def inside(self, key: str) -> "Place":
+        """The place of a layer inside, which the layer keeps under `key`."""
+        path = self.path if key.startswith("shared.") else in_scope(self.path, key)
+        return Place(path, in_scope(self.name, key), self.params.scope(key) if key else self.params)
+
+
+class Node(NamedTuple):
+    op: str
+    inputs: list[str]
+    outputs: list[str]
+    attributes: Attributes
+
+
+class Port(NamedTuple):
+    """An input or output of the whole."""
+
+    name: str
+    dtype: Any
+    dims: Dims
+
+
+@dataclass
+class Draft:
+    """A graph to which nodes are added; its nodes' results and constants are known by their names.
+
+    dtype: of the model's numbers. opset: the version of ONNX's operators. lengths, state: whether they are inputs.
+    """
+
+    dtype: Any
+    opset: int
+    lengths: bool
+    state: bool
+    nodes: list[Node] = field(default_factory=list)
+    constants: dict[str, Array] = field(default_factory=dict)
+    inputs: list[Port] = field(default_factory=list)
+    outputs: list[Port] = field(default_factory=list)
+    _taken: dict[str, int] = field(default_factory=dict)
+    _made: dict[str, str] = field(default_factory=dict)
+
+    def add(self, op: str, inputs: list[str], place: str, attributes: Attributes | None = None) -> str:
+        """A node with one output, and the output's name: `place/op`, with a number if there is one already."""
+        (output,) = self.add_many(op, inputs, place, attributes, (op,))
+        return output
+
+    def add_many(
+        self, op: str, inputs: list[str], place: str, attributes: Attributes | None, outputs: tuple[str, ...]
+    ) -> list[str]:
+        """A node with several outputs, whose names end in `outputs`; "" for one that nobody wants."""
+        names = [self._name(f"{place}/{output}") if output else "" for output in outputs]
+        while not names[-1]:
+            names.pop()
+        while not inputs[-1]:
+            inputs = inputs[:-1]
+        self.nodes.append(Node(op, inputs, names, attributes or {}))
+        return names
+
+    def _name(self, wanted: str) -> str:
+        count = self._taken[wanted] = self._taken.get(wanted, -1) + 1
+        return f"{wanted}_{count}" if count else wanted
+
+    def constant(self, name: str, array: Any) -> str:
+        """A constant of the model's dtype; one of that name is there once, however often it is used."""
+        self.constants.setdefault(name, np.ascontiguousarray(array, self.dtype))
+        return name
+
+    def number(self, value: float) -> str:
+        """A constant of shape ()."""
+        return self.constant(f"number {value!r}", np.array(value))
+
+    def ints(self, *values: int) -> str:
+        """A constant list of whole numbers: axes, or a shape."""
+        name = f"list {' '.join(map(str, values))}"
+        self.constants.setdefault(name, np.array(values, np.int64))
+        return name
+
+    def index(self, value: int) -> str:
+        """A constant whole number, of shape ()."""
+        name = f"index {value}"
+        self.constants.setdefault(name, np.array(value, np.int64))
+        return name
+
+    def once(self, name: str) -> str:
+        """What is made of the input or the lengths, where it is first asked for: see `_MAKERS`."""
+        if name not in self._made:
+            self._made[name] = _MAKERS[name](self)
+        return self._made[name]
+
+    def cleaned(self, x: Value) -> str:
+        """x with zeros at its dead steps, whatever stands there."""
+        if x.clean or not x.timed or not self.lengths:
+            return x.name
+        return self.add("Where", [self.once("live"), x.name, self.number(0.0)], "steps")
+
+    def give(self, name: str, value: str, dims: Dims) -> None:
+        """An output of the whole."""
+        self.nodes.append(Node("Identity", [value], [name], {}))
+        self.outputs.append(Port(name, self.dtype, dims))
+
+
+def _rows(draft: Draft) -> str:
+    """(1,): the batch size."""
+    return draft.add("Gather", [draft.add("Shape", ["x"], "x"), draft.ints(0)], "x")
+
+
+def _lengths(draft: Draft) -> str:
+    """(B,) int64: the lengths."""
+    return draft.add("Cast", ["lengths"], "lengths", {"to": 7})
+
+
+def _live(draft: Draft) -> str:
+    """(B, T, 1) bool: the steps before the end of their row."""
+    time = draft.add("Gather", [draft.add("Shape", ["x"], "x"), draft.index(1)], "x")
+    steps = draft.add("Range", [draft.index(0), time, draft.index(1)], "steps")
+    column = draft.add("Unsqueeze", [draft.once("lengths"), draft.ints(1)], "lengths")
+    return draft.add("Unsqueeze", [draft.add("Less", [steps, column], "steps"), draft.ints(2)], "steps")
+
+
+def _begun(draft: Draft) -> str:
+    """(B, 1) bool: the rows that have a live step."""
+    column = draft.add("Unsqueeze", [draft.once("lengths"), draft.ints(1)], "lengths")
+    return draft.add("Greater", [column, draft.index(0)], "lengths")
+
+
+_MAKERS = {"rows": _rows, "lengths": _lengths, "live": _live, "begun": _begun}
+
+
+def require() -> None:
+    """Raises MissingExtraError without the package onnx."""
+    if find_spec("onnx") is None:
+        raise missing_extra("onnx", "onnx", "an ONNX file")
+
+
+def encode(draft: Draft) -> bytes:
+    """The bytes of a file; the same for the same draft."""
+    from onnx import helper, numpy_helper
+
+    def ports(given: list[Port]) -> list[Any]:
+        kinds = {port: helper.np_dtype_to_tensor_dtype(np.dtype(port.dtype)) for port in given}
+        return [helper.make_tensor_value_info(port.name, kinds[port], port.dims) for port in given]
+
+    nodes = [
+        helper.make_node(n.op, n.inputs, n.outputs, name=next(filter(None, n.outputs)), **n.attributes) for n in draft.nodes
+    ]
+    constants = [numpy_helper.from_array(array, name) for name, array in draft.constants.items()]
+    graph = helper.make_graph(nodes, "gatewright", ports(draft.inputs), ports(draft.outputs), constants)
+    opsets = [helper.make_opsetid("", draft.opset)]
+    model = helper.make_model(
+        graph, opset_imports=opsets, ir_version=helper.find_min_ir_version_for(opsets), producer_name="gatewright",
+        producer_version=sys.modules["gatewright"].__version__,
+    )  # fmt: skip
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content
