@@ -6,7 +6,7 @@ Run by hand, `python tests/golden/record_onnx_graphs.py`, where torch, onnxscrip
 
 torch_…: torch.onnx.export with both exporters, the outputs from torch. tf_…, keras_…: graphs built here node by node, as
 tf2onnx and keras2onnx write them. opset…: operators in the forms that they had in early opsets. compat_…: where onnxruntime
-does other than the specification says. These three have their outputs from onnxruntime. All parameters are random, none is zero.
+does other than the specification says. The outputs of these are from onnxruntime. All parameters are random, none is zero.
 """
 
 import io

@@ -75,14 +75,14 @@ def bind(call: Call) -> Callable[..., Made]:
     """What runs a node; where its weights are constants, they are brought into our form once, here."""
     names = dict(zip(INPUTS, call.node.inputs, strict=False))
     weights = [names.get(name, "") for name in ("W", "R", "B", "P")]
-    kept: Cell | None = None
-    if all(not name or name in call.fixed for name in weights):
-        kept = cell(call, *(call.fixed.get(name) for name in weights))
+    known = [call.constants.get(name) for name in weights]
+    kept = cell(call, *known) if all(not name or name in call.constants for name in weights) else None
 
     def run(X: Array, W: Array, R: Array, B: Array | None, lengths: Array | None, h: Array | None,
             c: Array | None = None, P: Array | None = None) -> Made:  # fmt: skip
         same(*(array for array in (X, W, R, B, h, c, P) if array is not None))
-        found = kept or cell(call, W, R, B, P)
+        mine = kept is not None and all(a is b for a, b in zip((W, R, B, P), known, strict=True))  # else a default was replaced
+        found = kept if kept is not None and mine else cell(call, W, R, B, P)
         wide = found.params.dtype
         x = (X if _batch_first(call) else X.swapaxes(0, 1)).astype(wide, copy=False) if X.ndim == 3 else X
         outputs = _run(call, found, x, _lengths(lengths, x), _states(call, found, x, (h, c)))

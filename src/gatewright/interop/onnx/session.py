@@ -22,9 +22,9 @@ class OnnxGraph:
     path: an .onnx file of opset 7 or later, whose operators are those around recurrent networks: RNN, GRU and LSTM with all
     that they can be, products, arithmetic, activations, norms, pooling, and what gathers, slices and reshapes.
     compat: None follows ONNX's specification; where that is silent, a row of length 0 keeps its initial state. "onnxruntime"
-    does as onnxruntime does where that is something else: no clipping of what goes into an LSTM's activation h, final states of
-    zero for rows of length 0, alphas and betas of 0 for ThresholdedRelu, ScaledTanh and Affine where none is given, further ones
-    left alone.
+    does as onnxruntime does where that is something else: no clip of what goes into an LSTM's activation h, final states of
+    zero for rows of length 0, alphas and betas of 0 for ThresholdedRelu, ScaledTanh and Affine where none is given, and more of
+    them than are needed.
     kernel and threads: as in gw.Model.
     limit: the bytes that one value may have, and that all may have together at a time, beyond the file's own.
 
