@@ -35,6 +35,7 @@ PUBLIC = [
     "MissingFileError",
     "Model",
     "NotFiniteError",
+    "OnnxGraph",
     "Optimizer",
     "OptionError",
     "Parallel",
@@ -70,6 +71,7 @@ MEMBERS = {
         "stream summary to_pytorch to_rtneural unfreeze"
     ),
     "Stream": "reset run state step",
+    "OnnxGraph": "inputs outputs run",
     "Parameters": "edit flat trainable version",
     "LSTM": "backward forward init steps_out",
     "losses": "binary_cross_entropy cross_entropy gaussian_nll huber mae mse quantile",
@@ -87,6 +89,8 @@ ARGUMENTS = {
     "Model.run": "lengths mask starts state x",
     "Model.stream": "batch_size",
     "Stream.reset": "rows",
+    "OnnxGraph": "compat kernel limit path threads",
+    "OnnxGraph.run": "inputs",
     **dict.fromkeys(
         ("RNN", "LSTM", "GRU"),
         "activation bias bidirectional dropout go_backwards hidden_size init input_size learn_initial_state num_layers "

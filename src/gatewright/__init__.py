@@ -44,6 +44,7 @@ from gatewright.steps import Steps
 from gatewright.streaming import Stream
 
 if TYPE_CHECKING:  # loaded by __getattr__ below, when something of it is first used: who only runs a model does without
+    from gatewright.interop.onnx.session import OnnxGraph
     from gatewright.training import losses
     from gatewright.training.callbacks import Callback, CSVLogger, EarlyStopping, History, JSONLogger
     from gatewright.training.checkpoint import Checkpoint, ResumeWarning
@@ -83,6 +84,7 @@ __all__ = [
     "MissingFileError",
     "Model",
     "NotFiniteError",
+    "OnnxGraph",
     "Optimizer",
     "OptionError",
     "Parallel",
@@ -113,6 +115,10 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'gatewright' has no attribute {name!r}")
+    if name == "OnnxGraph":
+        from gatewright.interop.onnx.session import OnnxGraph
+
+        return OnnxGraph
     from gatewright import training
 
     return getattr(training, name)
