@@ -49,10 +49,18 @@ def total(y, dy, state, dstate):
     return sum((a * d).sum() for a, d in pairs)
 
 
-def backward(layer, params, x, state=None, steps=None, seed=0, **options):
-    """(gradients by name, loss as a function of tensors by name, those tensors) of one random weighing of all outputs."""
+def backward(layer, params, x, state=None, steps=None, seed=0, dropout=None, **options):
+    """(gradients by name, loss as a function of tensors by name, those tensors) of one random weighing of all outputs.
+
+    dropout: the seed of the masks, which are the same in every pass; None for none.
+    """
     rng = np.random.default_rng(seed)
-    y, final, cache = layer.forward(params, x, state, steps=steps, **options)
+
+    def forward(*given):
+        trained = {} if dropout is None else {"training": True, "rng": np.random.default_rng(dropout)}
+        return layer.forward(*given, steps=steps, **trained, **options)
+
+    y, final, cache = forward(params, x, state)
     dy, dfinal = draw_like(y, rng), draw_like(final, rng)
     grads = params.zeros_like()
     dx, dstate = layer.backward(params, grads, cache, dy, dfinal)
@@ -67,7 +75,7 @@ def backward(layer, params, x, state=None, steps=None, seed=0, **options):
         cast = {name: a.astype(dtype) for name, a in named.items()}
         number = iter(range(99))
         handed = tree(lambda _: cast[f"state{next(number)}"], state)
-        out, last, _ = layer.forward(Parameters.of(given, dtype=dtype), cast.get("x", x), handed, steps=steps, **options)
+        out, last, _ = forward(Parameters.of(given, dtype=dtype), cast.get("x", x), handed)
         return total(out, dy, last, dfinal)
 
     return gradients, loss, tensors

@@ -69,6 +69,24 @@ def test_the_call_is_predict_and_keeps_no_state():
     assert np.array_equal(first, model(X))
 
 
+@pytest.mark.parametrize("layer", [gw.LSTM(3, 2, stateful=True), gw.Sequential(gw.Bidirectional(gw.GRU(3, 2, stateful=True)))])
+def test_a_network_that_is_called_stateful_is_warned_of_once(layer, tmp_path):
+    """By predict alone, which begins anew; a file keeps the word, and no number knows of it."""
+    model = gw.Model(layer, seed=0)
+    with pytest.warns(UserWarning, match=r"stateful=True.*\brun\b.*\bstream\b") as told:
+        first = model.predict(X)
+    assert len(told) == 1
+    assert told[0].filename == __file__
+    assert np.array_equal(model(X), first)
+    assert np.array_equal(model.run(X)[0], first)
+    assert "stateful=True" in repr(model)
+    model.save(tmp_path / "m.safetensors")
+    again = gw.load(tmp_path / "m.safetensors")
+    assert again.layer == layer
+    with pytest.warns(UserWarning, match="stateful=True"):
+        assert np.array_equal(again.predict(X), first)
+
+
 def test_nothing_to_run():
     model = sequence_model()
     assert model.predict(X[:0]).shape == (0, 6, 2)

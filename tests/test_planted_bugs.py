@@ -60,9 +60,9 @@ BACKWARD = {
         ],
         ALL,
     ),
-    "1.6: dh is di, not multiplied by U": ([("dh = dz[t] @ U.T", "dh = dzi[t]")], ALL),
+    "1.6: dh is di, not multiplied by U": ([("dh = d_state(dz[t], U, keep)", "dh = dzi[t]")], ALL),
     "1.6: dh leaves the candidate out": (
-        [("dh = dz[t] @ U.T", "dh = dz[t] @ U.T - dzg[t] @ blocks(U, 4)[2].T")],
+        [("dh = d_state(dz[t], U, keep)", "dh = dz[t] @ U.T - dzg[t] @ blocks(U, 4)[2].T")],
         ALL,
     ),
     "1.6: dx leaves the candidate out": (
@@ -106,11 +106,11 @@ FORWARD = {
 OTHERS = {
     "gru: h is not carried past the gate": ("gru", [("dh = dh * z[t]", "dh = np.zeros_like(dh)")]),
     "gru: dz from the new h": ("gru", [("dh * (h[t] - n[t])", "dh * (h[t + 1] - n[t])")]),
-    "gru: bn gets the gradient of the merged bias": ("gru", [("du_rows[:, 2 * H :].sum", "da_rows[:, 2 * H :].sum")]),
+    "gru: bn gets the gradient of the merged bias": ("gru", [("rows(dun).sum", "da_rows[:, 2 * H :].sum")]),
     "gru: dU of the candidate without the reset gate": ("gru", [("dan[t] * m[t], dan[t] * r[t]", "dan[t] * m[t], dan[t]")]),
     "rnn: dW from the last step only": ("rnn", [("Weights(rows(x).T @ dz_rows,", "Weights(x[-1].T @ dz[-1],")]),
-    "rnn: dU with the new h": ("rnn", [("rows(h[:-1])", "rows(h[1:])")]),
-    "rnn: dh is not multiplied by U": ("rnn", [("dh = dz[t] @ U.T", "dh = dz[t]")]),
+    "rnn: dU with the new h": ("rnn", [("d_kernel(h[:-1]", "d_kernel(h[1:]")]),
+    "rnn: dh is not multiplied by U": ("rnn", [("dh = d_state(dz[t], U, keep)", "dh = dz[t]")]),
     "rnn: the final state's gradient is left out": ("rnn", [("dh = dstate.h", "dh = 0 * dstate.h")]),
 }
 PEEPHOLES, COUPLED, PROJECTION = {"peepholes": True}, {"coupled": True}, {"projection": 3}

@@ -93,8 +93,8 @@ ARGUMENTS = {
     "OnnxGraph.run": "inputs",
     **dict.fromkeys(
         ("RNN", "LSTM", "GRU"),
-        "activation bias bidirectional dropout go_backwards hidden_size init input_size learn_initial_state num_layers "
-        "return_sequences return_state_sequence trainable",
+        "activation bias bidirectional dropout go_backwards hidden_size init input_dropout input_size learn_initial_state "
+        "num_layers recurrent_dropout return_sequences return_state_sequence stateful trainable",
     ),
     "from_keras": "dtype kernel path threads",
     "from_pytorch": "activation dtype kernel layers prefix source threads",

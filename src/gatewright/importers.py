@@ -80,7 +80,7 @@ def from_keras(path: Any, *, dtype: Any = None, kernel: str = "auto", threads: i
     that of the weights (half types become float32). kernel and threads: as in gw.Model.
 
     Masked steps have Keras' output where the network ends in the recurrent layer itself, elsewhere zero. One UserWarning names
-    what predictions don't show and training here would lack: recurrent dropout, regularizers, stateful=True.
+    what predictions don't show and training here would lack: regularizers, constraints, noise.
 
     Raises FormatError, with the file's name, for a file that is broken, or that says what is not supported;
     MissingFileError, MissingExtraError, and OptionError for impossible options.

@@ -12,6 +12,10 @@ from gatewright.state import tree_map
 from gatewright.steps import Steps
 
 ROWS = 256  # that run forward at once unless told otherwise: enough for BLAS, little memory
+STATEFUL = (
+    "this network was made to carry its state from call to call (stateful=True), and predict begins anew each time: "
+    "use run, which takes the state and gives it, or stream"
+)
 
 
 class Batch(NamedTuple):

@@ -1,5 +1,6 @@
 """Model: a layer and its parameters, and everything that one does with them."""
 
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,7 @@ class Model:
         self._trains_compiled = any(
             part.choice(self._dtype, kernel, True).load for part in parts if isinstance(part, Recurrent)
         )
+        self._warns = any(isinstance(part, Recurrent) and part.stateful for part in parts)
         self._rng = np.random.default_rng(seed)
         if parameters is not None and not isinstance(parameters, Parameters):
             raise OptionError(f"parameters: got {type(parameters).__name__}, wanted gw.Parameters")
@@ -98,8 +100,13 @@ class Model:
     ) -> Any:
         """The output for x, (B, T, O) or (B, O), from a fresh state, which is not kept; `batch_size` rows at a time.
 
+        Warns once of a network with stateful=True.
+
         Raises ShapeError, DataError or OptionError for impossible input, with what was got and what was wanted.
         """
+        if self._warns:
+            self._warns = False
+            warnings.warn(inputs.STATEFUL, stacklevel=2)
         size = inputs.ROWS if batch_size is None else batch_size
         checks.whole_number("batch_size", size)
         given = Steps(lengths, mask, starts)

@@ -65,10 +65,7 @@ NETWORKS = {"tagger": Tagger, "words": Words, "last": Last}
 
 def run(net, x, start):
     """{name: array} of what a module returns: y, or y and the final states."""
-    if not start:
-        result = net(x)
-    else:
-        result = net(x, tuple(start) if len(start) > 1 else start[0])
+    result = net(x, tuple(start) if len(start) > 1 else start[0]) if start else net(x)
     y, final = result if isinstance(result, tuple) else (result, ())
     final = final if isinstance(final, tuple) else (final,)
     return {"y": y} | (dict(zip(("hn", "cn"), final, strict=False)) if start else {})

@@ -200,8 +200,6 @@ def test_hard_sigmoid_is_another_one_since_keras_3(read):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"recurrent_dropout": 0.1, "dropout": 0.25}, ["recurrent_dropout=0.1", "dropout=0.25"]),
-        ({"stateful": True}, ["stateful=True", "run", "stream"]),
         ({"kernel_regularizer": {"class_name": "L2"}}, ["kernel_regularizer"]),
     ],
 )
@@ -213,6 +211,28 @@ def test_what_only_training_sees_is_told_once(read, options, words):
     assert all(word in text for word in ["lstm.keras", "'lstm'", *words]), text
     assert told[0].filename == __file__
     np.testing.assert_allclose(model.predict(GOLDEN["lstm"][1]["x"]), GOLDEN["lstm"][1]["y"], atol=1e-6)
+
+
+def test_what_training_drops_and_stateful_are_kept(read):
+    model = read("lstm.keras", with_option("lstm", "LSTM", recurrent_dropout=0.1, dropout=0.25, stateful=True))
+    plain = read("lstm.keras")
+    (kept,), (first,) = ([part for part in found.layer.layers if isinstance(part, gw.LSTM)] for found in (model, plain))
+    assert kept == first.replace(input_dropout=0.25, recurrent_dropout=0.1, stateful=True)
+    with pytest.warns(UserWarning, match=r"stateful=True.*\brun\b.*\bstream\b"):
+        y = model.predict(GOLDEN["lstm"][1]["x"])
+    np.testing.assert_array_equal(y, plain.predict(GOLDEN["lstm"][1]["x"]))
+
+
+@pytest.mark.parametrize("version", ["2.15.0", "1.2.2"])
+def test_older_files_say_what_training_drops_too(read, version):
+    rng = np.random.default_rng(3)
+    options = {"units": 3, "batch_input_shape": [4, 7, 2], "recurrent_activation": "sigmoid", "stateful": True}
+    options |= {"dropout": 0.5, "recurrent_dropout": 0.25}
+    shapes = ((2, 12), (3, 12), (12,))
+    got = read("old.h5", keras2([("LSTM", options)], [[rng.standard_normal(s) for s in shapes]], version))
+    assert got.layer == gw.Sequential(
+        gw.LSTM(2, 3, return_sequences=False, activation=None, input_dropout=0.5, recurrent_dropout=0.25, stateful=True)
+    )
 
 
 @pytest.mark.parametrize("kind", ["SpatialDropout1D", "GaussianDropout", "GaussianNoise", "AlphaDropout"])
@@ -258,6 +278,9 @@ def test_noise_is_left_out(read, kind):
         ("before", "LayerNormalization", {"epsilon": -1.0}, ["epsilon"]),
         ("stack", "Dropout", {"noise_shape": [None, 1, 3]}, ["noise_shape"]),
         ("stack", "Dropout", {"rate": 1.5}, ["rate"]),
+        ("lstm", "LSTM", {"dropout": True}, ["dropout=True", "wanted a number"]),
+        ("lstm", "LSTM", {"recurrent_dropout": "0.5"}, ["recurrent_dropout='0.5'", "wanted a number"]),
+        ("lstm", "LSTM", {"dropout": 1.0}, ["input_dropout", "1.0"]),
         ("stack", "Masking", {"mask_value": "x"}, ["value"]),
         ("before", "Activation", {"activation": "mish"}, ["mish"]),
         ("stack", "InputLayer", {"sparse": True}, ["sparse=True"]),

@@ -90,6 +90,7 @@ def test_depth_directions_and_outputs(kind):
     compare(recurrent(kind, 3, 18, num_layers=3))
     compare(recurrent(kind, 3, 16, num_layers=2, bidirectional=True))
     compare(recurrent(kind, 3, 18, num_layers=2, dropout=0.4))
+    compare(recurrent(kind, 3, 18, num_layers=2, input_dropout=0.3), LENGTHS)
     compare(recurrent(kind, 3, 18, return_sequences=False))
     compare(recurrent(kind, 3, 16, go_backwards=True), LENGTHS)
     compare(recurrent(kind, 3, 18, num_layers=2, bidirectional=True, return_sequences=False), LENGTHS)

@@ -17,6 +17,7 @@ import numpy as np
 
 from gatewright.activations import Activation
 from gatewright.arrays import Array, blocks, rows
+from gatewright.cells.dropped import d_kernel, d_state, product
 
 GATES = "zrn"
 
@@ -42,8 +43,9 @@ class Cache(NamedTuple):
     x: Array  # (T, B, F) input
     a: Array  # (T, B, 3H) pre-activations
     gates: Array  # (T, B, 3H) z r n
-    m: Array  # (T, B, H) what r was multiplied into: h Un + bn (reset_after), or the product r * h
+    m: Array  # (T, B, H) what r was multiplied into: h Un + bn (reset_after), or the product r * h, h as n sees it
     h: Array  # (T + 1, B, H) hidden states
+    keep: Array | None = None  # (B, 3H) what h[t] is multiplied by on its way to U, gate by gate; None: nothing
 
     @property
     def states(self) -> State:
@@ -56,8 +58,8 @@ class Gradients(NamedTuple):
     state: State  # of the initial state
 
 
-def forward(x: Array, weights: Weights, state: State, options: Options) -> Cache:
-    """All T steps of x (T, B, F) from `state`; the states after every step are in the cache."""
+def forward(x: Array, weights: Weights, state: State, options: Options, keep: Array | None = None) -> Cache:
+    """All T steps of x (T, B, F) from `state`; the states after every step are in the cache. keep: see Cache."""
     W, U, b, bn = weights
     act, sigma = options.activation.forward, options.recurrent_activation.forward
     (T, B, _), H = x.shape, len(U)
@@ -69,8 +71,9 @@ def forward(x: Array, weights: Weights, state: State, options: Options) -> Cache
     azr, an = a[..., : 2 * H], a[..., 2 * H :]
     zr, (z, r, n) = gates[..., : 2 * H], blocks(gates, 3)
     Uzr, Un = U[:, : 2 * H], U[:, 2 * H :]
+    keep_zr, keep_n = (None, 1) if keep is None else (keep[:, : 2 * H], keep[:, 2 * H :])
     for t in range(T):
-        u = h[t] @ (U if options.reset_after else Uzr)
+        u = product(h[t], U, keep) if options.reset_after else product(h[t], Uzr, keep_zr)
         azr[t] += u[:, : 2 * H]
         zr[t] = sigma(azr[t])
         if options.reset_after:
@@ -78,23 +81,24 @@ def forward(x: Array, weights: Weights, state: State, options: Options) -> Cache
             m[t] = un if bn is None else un + bn
             an[t] += r[t] * m[t]
         else:
-            m[t] = r[t] * h[t]
+            m[t] = r[t] * (h[t] * keep_n)
             an[t] += m[t] @ Un
         n[t] = act(an[t])
         h[t + 1] = z[t] * h[t] + (1 - z[t]) * n[t]
-    return Cache(x, a, gates, m, h)
+    return Cache(x, a, gates, m, h, keep)
 
 
 def backward(cache: Cache, weights: Weights, options: Options, dsteps: State, dstate: State) -> Gradients:
     """Back-propagation through time (Werbos 1990): undoes the lines of `forward`, last to first."""
     W, U, b, bn = weights
-    x, a, gates, m, h = cache
+    x, a, gates, m, h, keep = cache
     d_act, d_sigma = options.activation.backward, options.recurrent_activation.backward
     H, after = len(U), options.reset_after
     az, ar, an = blocks(a, 3)
     z, r, n = blocks(gates, 3)
     da, du = np.empty_like(a), np.empty_like(a)  # du: of the products with U
-    (daz, dar, dan), dun = blocks(da, 3), du[..., 2 * H :]
+    (daz, dar, dan), du_zr, dun = blocks(da, 3), du[..., : 2 * H], du[..., 2 * H :]
+    keep_zr, keep_n = (None, 1) if keep is None else (keep[:, : 2 * H], keep[:, 2 * H :])
     dh = dstate.h
     for t in reversed(range(len(a))):
         dh = dh + dsteps.h[t]  # h[t+1] was an output and went on to step t+1
@@ -106,16 +110,16 @@ def backward(cache: Cache, weights: Weights, options: Options, dsteps: State, ds
         else:
             dun[t] = dan[t]  # an[t] += m[t] @ Un
             dm = dun[t] @ U[:, 2 * H :].T
-            dr = dm * h[t]  # m[t] = r[t] * h[t]
-            dh += dm * r[t]
+            dr = dm * (h[t] * keep_n)  # m[t] = r[t] * (h[t] * keep_n)
+            dh += dm * r[t] * keep_n
         daz[t], dar[t] = d_sigma(az[t], z[t], dz), d_sigma(ar[t], r[t], dr)  # zr[t] = sigma(azr[t])
-        du[t, :, : 2 * H] = da[t, :, : 2 * H]  # azr[t] += u[:, :2H]
-        dh += du[t] @ U.T if after else du[t, :, : 2 * H] @ U[:, : 2 * H].T  # u = h[t] @ U
-    da_rows, du_rows, h_rows = rows(da), rows(du), rows(h[:-1])
+        du_zr[t] = da[t, :, : 2 * H]  # azr[t] += u[:, :2H]
+        dh += d_state(du[t], U, keep) if after else d_state(du_zr[t], U[:, : 2 * H], keep_zr)  # u = product(h[t], U, keep)
+    da_rows = rows(da)
     if after:
-        dU = h_rows.T @ du_rows
+        dU = d_kernel(h[:-1], du, keep)
     else:
-        dU = np.concatenate([h_rows.T @ du_rows[:, : 2 * H], rows(m).T @ du_rows[:, 2 * H :]], axis=1)
+        dU = np.concatenate([d_kernel(h[:-1], du_zr, keep_zr), rows(m).T @ rows(dun)], axis=1)
     db = None if b is None else da_rows.sum(axis=0)
-    dbn = None if bn is None else du_rows[:, 2 * H :].sum(axis=0)
+    dbn = None if bn is None else rows(dun).sum(axis=0)
     return Gradients((da_rows @ W.T).reshape(x.shape), Weights(rows(x).T @ da_rows, dU, db, dbn), State(dh))

@@ -17,6 +17,7 @@ import numpy as np
 
 from gatewright.activations import Activation
 from gatewright.arrays import Array, blocks, rows
+from gatewright.cells.dropped import d_kernel, d_state, product
 
 GATES = "ifgo"
 
@@ -44,6 +45,7 @@ class Cache(NamedTuple):
     c: Array  # (T + 1, B, H) cell states
     s: Array  # (T, B, H) act(c[t+1])
     h: Array  # (T + 1, B, H) hidden states
+    keep: Array | None = None  # (B, 4H) what h[t] is multiplied by on its way to U, gate by gate; None: nothing
 
     @property
     def states(self) -> State:
@@ -56,8 +58,8 @@ class Gradients(NamedTuple):
     state: State  # of the initial state
 
 
-def forward(x: Array, weights: Weights, state: State, options: Options) -> Cache:
-    """All T steps of x (T, B, F) from `state`; the states after every step are in the cache."""
+def forward(x: Array, weights: Weights, state: State, options: Options, keep: Array | None = None) -> Cache:
+    """All T steps of x (T, B, F) from `state`; the states after every step are in the cache. keep: see Cache."""
     W, U, b = weights
     act, sigma = options.activation.forward, options.recurrent_activation.forward
     T, B, _ = x.shape
@@ -70,13 +72,13 @@ def forward(x: Array, weights: Weights, state: State, options: Options) -> Cache
     zi, zf, zg, zo = blocks(z, 4)
     i, f, g, o = blocks(gates, 4)
     for t in range(T):
-        z[t] += h[t] @ U
+        z[t] += product(h[t], U, keep)
         i[t], f[t], o[t] = sigma(zi[t]), sigma(zf[t]), sigma(zo[t])
         g[t] = act(zg[t])
         c[t + 1] = f[t] * c[t] + i[t] * g[t]
         s[t] = act(c[t + 1])
         h[t + 1] = o[t] * s[t]
-    return Cache(x, z, gates, c, s, h)
+    return Cache(x, z, gates, c, s, h, keep)
 
 
 def backward(cache: Cache, weights: Weights, options: Options, dsteps: State, dstate: State) -> Gradients:
@@ -85,7 +87,7 @@ def backward(cache: Cache, weights: Weights, options: Options, dsteps: State, ds
     Undoes the lines of `forward`, last to first.
     """
     W, U, b = weights
-    x, z, gates, c, s, h = cache
+    x, z, gates, c, s, h, keep = cache
     d_act, d_sigma = options.activation.backward, options.recurrent_activation.backward
     zi, zf, zg, zo = blocks(z, 4)
     i, f, g, o = blocks(gates, 4)
@@ -102,7 +104,7 @@ def backward(cache: Cache, weights: Weights, options: Options, dsteps: State, ds
         dc = dc * f[t]
         dzg[t] = d_act(zg[t], g[t], dg)  # g[t] = act(zg[t])
         dzi[t], dzf[t], dzo[t] = d_sigma(zi[t], i[t], di), d_sigma(zf[t], f[t], df), d_sigma(zo[t], o[t], do)
-        dh = dz[t] @ U.T  # z[t] += h[t] @ U
+        dh = d_state(dz[t], U, keep)  # z[t] += product(h[t], U, keep)
     dz_rows = rows(dz)
-    dweights = Weights(rows(x).T @ dz_rows, rows(h[:-1]).T @ dz_rows, None if b is None else dz_rows.sum(axis=0))
+    dweights = Weights(rows(x).T @ dz_rows, d_kernel(h[:-1], dz, keep), None if b is None else dz_rows.sum(axis=0))
     return Gradients((dz_rows @ W.T).reshape(x.shape), dweights, State(dh, dc))

@@ -22,6 +22,7 @@ import numpy as np
 
 from gatewright.activations import Activation
 from gatewright.arrays import Array, blocks, rows
+from gatewright.cells.dropped import d_kernel, d_state, product
 
 GATES, COUPLED_GATES = "ifgo", "igo"
 
@@ -54,6 +55,7 @@ class Cache(NamedTuple):
     s: Array  # (T, B, H) out(c[t+1])
     m: Array  # (T, B, H) what is projected; without V, h[1:]
     h: Array  # (T + 1, B, R) hidden states
+    keep: Array | None = None  # (B, 4R), coupled (B, 3R): what h[t] is multiplied by on its way to U, gate by gate
 
     @property
     def states(self) -> State:
@@ -86,8 +88,8 @@ def _peepholes(P: Array | None, coupled: bool) -> tuple[Array | float, Array | f
     return pi, pf, po
 
 
-def forward(x: Array, weights: Weights, state: State, options: Options) -> Cache:
-    """All T steps of x (T, B, F) from `state`; the states after every step are in the cache."""
+def forward(x: Array, weights: Weights, state: State, options: Options, keep: Array | None = None) -> Cache:
+    """All T steps of x (T, B, F) from `state`; the states after every step are in the cache. keep: see Cache."""
     W, U, b, P, V = weights
     act, sigma, out = (f.forward for f in (options.activation, options.recurrent_activation, options.cell_activation))
     (T, B, _), H = x.shape, state.c.shape[1]
@@ -102,7 +104,7 @@ def forward(x: Array, weights: Weights, state: State, options: Options) -> Cache
     pi, pf, po = _peepholes(P, options.coupled)
     i, f, g, o = blocks(gates, 4)
     for t in range(T):
-        z[t] += h[t] @ U
+        z[t] += product(h[t], U, keep)
         zi[t] += pi * c[t]
         i[t] = sigma(zi[t])
         if zf is None:
@@ -118,13 +120,13 @@ def forward(x: Array, weights: Weights, state: State, options: Options) -> Cache
         m[t] = o[t] * s[t]
         if V is not None:
             h[t + 1] = m[t] @ V
-    return Cache(x, z, gates, c, s, m, h)
+    return Cache(x, z, gates, c, s, m, h, keep)
 
 
 def backward(cache: Cache, weights: Weights, options: Options, dsteps: State, dstate: State) -> Gradients:
     """Back-propagation through time, in full: undoes the lines of `forward`, last to first."""
     W, U, b, P, V = weights
-    x, z, gates, c, s, m, h = cache
+    x, z, gates, c, s, m, h, keep = cache
     d_act, d_sigma, d_out = (f.backward for f in (options.activation, options.recurrent_activation, options.cell_activation))
     zi, zf, zg, zo = _gates(z, options.coupled)
     pi, pf, po = _peepholes(P, options.coupled)
@@ -151,12 +153,12 @@ def backward(cache: Cache, weights: Weights, options: Options, dsteps: State, ds
             dc = dc + pf * dzf[t]  # zf[t] += pf * c[t]
         dzi[t] = d_sigma(zi[t], i[t], di)  # i[t] = sigma(zi[t])
         dc = dc + pi * dzi[t]  # zi[t] += pi * c[t]
-        dh = dz[t] @ U.T  # z[t] += h[t] @ U
+        dh = d_state(dz[t], U, keep)  # z[t] += product(h[t], U, keep)
     dz_rows = rows(dz)
     seen = [(dzi, c[:-1]), (dzf, c[:-1]), (dzo, c[1:])]  # what the peepholes i f o see
     dweights = Weights(
         rows(x).T @ dz_rows,
-        rows(h[:-1]).T @ dz_rows,
+        d_kernel(h[:-1], dz, keep),
         None if b is None else dz_rows.sum(axis=0),
         None if P is None else np.concatenate([rows(d * cell).sum(axis=0) for d, cell in seen if d is not None]),
         None if V is None else rows(m).T @ rows(dh_steps),

@@ -25,7 +25,7 @@ SILENT = {"name", "trainable", "dtype", "batch_input_shape", "batch_shape", "aut
           "unit_forget_bias", "input_length", "input_dim", "input_shape", "kernel_initializer", "recurrent_initializer",
           "bias_initializer", "embeddings_initializer", "beta_initializer", "gamma_initializer"}  # fmt: skip
 # What training would want, and has no counterpart here yet: told in one warning.
-TRAINING = {"dropout", "recurrent_dropout", *(
+TRAINING = {*(
     f"{what}_{kind}" for what in ("kernel", "recurrent", "bias", "embeddings", "beta", "gamma", "activity")
     for kind in ("regularizer", "constraint")
 )}  # fmt: skip
@@ -118,7 +118,7 @@ def _cell(given: Given, kind: type[RNN] | type[LSTM] | type[GRU], inside: bool =
     """SimpleRNN, LSTM or GRU; inside: of a Bidirectional, which sees to directions and masked steps itself."""
     given.check(
         "units activation recurrent_activation use_bias return_sequences return_state go_backwards stateful reset_after "
-        "zero_output_for_mask"
+        "zero_output_for_mask dropout recurrent_dropout"
     )
     sequences, zero = given.option("return_sequences", bool, False), given.option("zero_output_for_mask", bool, False)
     options: dict[str, Any] = {"activation": given.activation("activation"), "bias": given.option("use_bias", bool, True)}
@@ -126,8 +126,8 @@ def _cell(given: Given, kind: type[RNN] | type[LSTM] | type[GRU], inside: bool =
         options["recurrent_activation"] = given.activation("recurrent_activation")
     if kind is GRU:
         options["reset_after"] = given.option("reset_after", bool, False)  # before Keras 2.2 there was no other
-    if given.option("stateful", bool, False):
-        given.told.append("stateful=True (predict begins anew; run and stream keep the state)")
+    options |= {"stateful": given.option("stateful", bool, False)}
+    options |= {"input_dropout": _rate(given, "dropout", 0.0), "recurrent_dropout": _rate(given, "recurrent_dropout", 0.0)}
     if zero and not sequences:
         raise FormatError("zero_output_for_mask=True with return_sequences=False is not supported")
     if not inside:
@@ -224,11 +224,16 @@ def _masking(given: Given) -> Built:
 def _dropout(given: Given) -> Built:
     given.check("rate noise_shape")
     given.only("noise_shape", None)
-    rate = given.config.get("rate")
-    if isinstance(rate, bool) or not isinstance(rate, int | float):
-        raise FormatError(f"rate={short(rate)}, wanted a number")
-    given.arrays(layer := Dropout(rate))
+    given.arrays(layer := Dropout(_rate(given, "rate")))
     return Built(layer, {})
+
+
+def _rate(given: Given, name: str, *default: Any) -> float:
+    """What part of the numbers is dropped. Raises FormatError for what is no number."""
+    rate = given.config.get(name, *default)
+    if isinstance(rate, bool) or not isinstance(rate, int | float):
+        raise FormatError(f"{name}={short(rate)}, wanted a number")
+    return rate
 
 
 def _noise(given: Given) -> None:

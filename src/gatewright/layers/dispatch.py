@@ -26,6 +26,7 @@ class Ask(NamedTuple):
     kernel: str
     training: bool = False
     problem: str | None = None
+    untrained: str | None = None  # what only training can't
 
 
 @cache
@@ -38,7 +39,8 @@ def choose(ask: Ask, kind: str, *details: Any) -> Choice:
         raise one_of("kernel", ask.kernel, KERNELS)
     if ask.kernel == "numpy":
         return Choice("numpy", "asked for")
-    why = ask.problem
+    beside = f"training runs on NumPy: {ask.untrained}" if ask.untrained else None
+    why = ask.problem or (beside if ask.training else None)
     if why is None and ask.dtype != np.float32:
         why = f"{ask.dtype}: float32 is compiled"
     if why is None:
@@ -49,7 +51,8 @@ def choose(ask: Ask, kind: str, *details: Any) -> Choice:
         except ImportError:  # the folder may be deleted
             why = "this installation has no kernels"
     if why is None:
-        reason = f"inference is compiled{kernels.origin()}, training {'too' if kind in kernels.TRAINED else 'runs on NumPy'}"
+        beside = beside or f"training {'too' if kind in kernels.TRAINED else 'runs on NumPy'}"
+        reason = f"inference is compiled{kernels.origin()}, {beside}"
         return Choice("compiled", reason, partial(kernels.load, kind, *details, training=ask.training))
     if ask.kernel == "compiled" and not ask.training:
         raise OptionError(f"kernel='compiled' is not possible: {why}; use kernel='auto' or 'numpy'")

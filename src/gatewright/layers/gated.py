@@ -27,6 +27,10 @@ class RNN(Recurrent):
     k times as wide, the gates side by side.
 
     num_layers: layers on top of each other, with `dropout`, a rate in [0, 1), of what goes from one to the next in training.
+    input_dropout, recurrent_dropout: rates in [0, 1) of what training drops of the input, and of the hidden state on its way
+        to U, where every gate has a mask of its own; the same numbers at every step (Gal & Ghahramani 2016; Keras' dropout
+        and recurrent_dropout). Masks are drawn anew in every forward pass: for every sequence (with `starts` every segment,
+        with tbptt every window), layer and direction.
     bidirectional: a second layer that runs from the end, its output concatenated.
     return_state_sequence: the output is a State instead, every layer's and direction's h (and c) of every step, joined on
         the last axis: (B, T, num_layers * directions * hidden_size).
@@ -36,6 +40,8 @@ class RNN(Recurrent):
     activation: a name, None (linear) or a gw.Activation; if bidirectional also a pair of them, (forward, backward).
     clip: whatever goes into an activation is brought to [-clip, clip] first, the cell clip of ONNX.
     bias: False leaves the bias out.
+    stateful: said of a network that was made to carry its state from call to call (Keras' stateful=True). Nothing changes:
+        `run` and `stream` carry it anyway, and `predict`, which begins anew, warns once.
     learn_initial_state: the state from which sequences begin is trained (it begins at zero).
     init: "keras" (kernel_initializer "glorot_uniform", recurrent_initializer "orthogonal", bias_initializer "zeros", or
         others by name), "pytorch" (all of U(-1/sqrt(H), 1/sqrt(H))) or, for cells with gates,
@@ -62,6 +68,9 @@ class RNN(Recurrent):
         clip: float | None = None,
         bias: bool = True,
         dropout: float = 0.0,
+        input_dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        stateful: bool = False,
         learn_initial_state: bool = False,
         init: str = "keras",
         kernel_initializer: str | None = None,
@@ -138,6 +147,9 @@ class LSTM(Gated):
         bias: bool = True,
         forget_bias: float | None = None,
         dropout: float = 0.0,
+        input_dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        stateful: bool = False,
         learn_initial_state: bool = False,
         init: str = "keras",
         chrono_steps: int | None = None,
@@ -238,6 +250,9 @@ class GRU(Gated):
         clip: float | None = None,
         bias: bool = True,
         dropout: float = 0.0,
+        input_dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        stateful: bool = False,
         learn_initial_state: bool = False,
         init: str = "keras",
         chrono_steps: int | None = None,

@@ -81,8 +81,9 @@ class Recurrent(Stack):
             for d in range(ways):
                 first = self._initial(params, k * ways + d, state, x.shape[0], packed)
                 seq, end, kept = self.ways[d]._scan(
-                    run, self._scope(params, k * ways + d), packed.flip(line) if d else line, first, packed, training
-                )
+                    run, self._scope(params, k * ways + d), packed.flip(line) if d else line, first, packed,
+                    self._masks(line, first, rng) if training else None,
+                )  # fmt: skip
                 sequences.append(tree_map(packed.flip, seq) if d else seq)
                 finals.append(cell.State(*map(packed.leave, end)))
                 scans.append(kept)
@@ -93,15 +94,27 @@ class Recurrent(Stack):
         return self._output(cache, sequences, finals, line), final, cache
 
     def _scan(
-        self, run: Choice, scope: Scope, x: Array, state: Any, packed: Packing, training: bool
+        self, run: Choice, scope: Scope, x: Array, state: Any, packed: Packing, masks: scan.Masks | None
     ) -> tuple[Any, Any, scan.Scan | scan.Replay]:
-        """One layer and direction over packed steps: the states, the final one, and what the backward pass needs."""
+        """One layer and direction over packed steps: the states, the final one, and what the backward pass needs.
+
+        masks: what dropout leaves, in training; None in inference.
+        """
         kernel = None if run.load is None else run.load()
-        if kernel is None or training:
-            sequence, final, caches = scan.forward(self._pair(kernel, scope), x, state, packed)
-            return sequence, final, scan.Scan(x.shape, caches, kernel)
+        if kernel is None or masks is not None:
+            masks = masks or scan.Masks()
+            sequence, final, caches = scan.forward(self._pair(kernel, scope), x, state, packed, masks)
+            return sequence, final, scan.Scan(x.shape, caches, kernel, masks)
         h, final = kernel.infer(self._packed(kernel, scope), x, state, packed.rectangles())
         return type(state)(h, *(None for _ in state[1:])), final, scan.Replay(x.shape, x, state)
+
+    def _masks(self, x: Array, state: Any, rng: Rng) -> scan.Masks:
+        """Drawn anew for x (depth, S, F) and a state (S, H): a mask a column, so that every segment has its own."""
+
+        def draw(rate: float, columns: int) -> Array | None:
+            return base.dropout_mask(np.empty((len(state.h), columns), x.dtype), rate, rng) if rate else None
+
+        return scan.Masks(draw(self.input_dropout, x.shape[2]), draw(self.recurrent_dropout, len(self.gates) * self.sizes.h))
 
     def _pair(self, kernel: Any, scope: Scope, wants_dx: bool = True) -> scan.Pair:
         """The cell's functions as `kernel` has them, or in NumPy where it is None."""
@@ -116,7 +129,7 @@ class Recurrent(Stack):
         """What the backward pass needs; after inference the layer runs once more, as it does in training."""
         if isinstance(kept, scan.Replay):
             run = self.choice(self._dtype(scope, kept.x, kept.state), "auto", training=True)
-            kept = self._scan(run, scope, kept.x, kept.state, packed, training=True)[2]
+            kept = self._scan(run, scope, kept.x, kept.state, packed, scan.Masks())[2]
         assert isinstance(kept, scan.Scan)
         return kept
 
@@ -145,7 +158,8 @@ class Recurrent(Stack):
         problem = "return_state_sequence=True runs on NumPy" if self.return_state_sequence else None
         problem = problem if self.ways[0] is self.ways[-1] else "activations that differ by direction run on NumPy"
         name = self.cell.__name__.rpartition(".")[2]
-        return dispatch.choose(Ask(dtype, kernel, training, problem), name, self.ways[0].options)
+        untrained = "recurrent_dropout" if self.recurrent_dropout else None
+        return dispatch.choose(Ask(dtype, kernel, training, problem, untrained), name, self.ways[0].options)
 
     def _dtype(self, scope: Scope, x: Array, state: Any) -> Any:
         """In which to compute."""

@@ -38,6 +38,9 @@ class Stack(Layer):
     clip: float | None
     bias: bool
     dropout: float
+    input_dropout: float
+    recurrent_dropout: float
+    stateful: bool
     learn_initial_state: bool
     initialization: str
     kernel_initializer: str | None
@@ -70,9 +73,10 @@ class Stack(Layer):
         for name, least in (("input_size", 1), ("hidden_size", 1), ("num_layers", 1)):
             checks.whole_number(name, getattr(self, name), least)
         for name in ("bidirectional", "return_sequences", "return_state_sequence", "go_backwards", "bias",
-                     "learn_initial_state", "trainable"):  # fmt: skip
+                     "stateful", "learn_initial_state", "trainable"):  # fmt: skip
             checks.true_or_false(name, getattr(self, name))
-        checks.fraction("dropout", self.dropout)
+        for name in ("dropout", "input_dropout", "recurrent_dropout"):
+            checks.fraction(name, getattr(self, name))
         for name in ACTIVATIONS[:2]:
             if hasattr(self, name):
                 self._check_activation(name)
@@ -82,7 +86,9 @@ class Stack(Layer):
         if self.bidirectional and self.go_backwards:
             raise OptionError("go_backwards=True with bidirectional=True: a bidirectional layer runs both ways already")
         if self.dropout and self.num_layers == 1:
-            raise OptionError("dropout acts between layers: use num_layers > 1, or gw.Dropout before or after this layer")
+            raise OptionError(
+                "dropout acts between layers: use num_layers > 1, gw.Dropout before or after this layer, or input_dropout"
+            )
         if self.return_state_sequence and not self.return_sequences:
             raise OptionError("return_state_sequence=True gives every step: leave return_sequences=True")
         if self.masked_output == "repeat" and (self.return_state_sequence or not self.return_sequences):
