@@ -32,10 +32,12 @@ from gatewright.layers import dispatch
 TOLERANCE = 1e-5  # of float32: relative to the largest number compared, and absolute below 1
 FILES = """
 layers/test_recurrent.py layers/test_bidirectional.py layers/test_containers.py layers/test_simple.py
-test_whole.py test_streaming.py test_model.py
+layers/test_convolution.py test_whole.py test_streaming.py test_model.py
 """
 # What may keep a forward pass on the reference, as the choice says it.
-REASONS = "activation|has constants|return_state_sequence|training runs|complex128|asked for|float64: |no kernel is written"
+REASONS = (
+    "activation|has constants|groups=|return_state_sequence|training runs|complex128|asked for|float64: |no kernel is written"
+)
 # Tests that run nothing that could be compiled …
 IDLE = """
 layers/test_recurrent.py::test_names_and_shapes
@@ -48,6 +50,8 @@ layers/test_containers.py::test_frozen_parts
 layers/test_containers.py::test_refusals
 layers/test_containers.py::test_what_a_network_says_of_itself
 layers/test_bidirectional.py::test_refusals
+layers/test_convolution.py::test_beginnings
+layers/test_convolution.py::test_refusals
 layers/test_simple.py::test_embedding
 layers/test_simple.py::test_masking
 layers/test_simple.py::test_masking_by_nan_and_in_float32

@@ -4,6 +4,7 @@ import numpy as np
 import oracle
 from strategies import as_lists
 
+import gatewright as gw
 from gatewright.parameters import Parameters
 
 
@@ -126,3 +127,13 @@ def assert_same(got, wanted, tolerance=1e-12):
     for a, b in zip(arrays_of(got), wanted if isinstance(got, tuple) else [wanted], strict=True):
         if a.size:
             np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * max(1, np.abs(b).max()))
+
+
+def assert_as_keras(about, arrays):
+    """A layer gives what was recorded of Keras' (`keras_convolutions`), with its weights in its order."""
+    options = {name: tuple(v) if isinstance(v, list) else v for name, v in about["options"].items()}
+    model = gw.Model(getattr(gw, about["layer"])(*about["sizes"], **options), seed=0)
+    weights = [arrays[f"w{k}"] for k in range(sum(key.startswith("w") for key in arrays))]
+    model.set_weights(weights)
+    assert all(np.array_equal(one, two) for one, two in zip(model.get_weights(), weights, strict=True))
+    np.testing.assert_allclose(model.predict(arrays["x"]), arrays["y"], rtol=0, atol=2e-6)

@@ -300,6 +300,47 @@ def layer_norm(step, gain, shift, epsilon):
     return [g * (v - mean) / math.sqrt(variance + epsilon) + s for v, g, s in zip(step, gain, shift, strict=True)]
 
 
+def windows(n, size, stride=1, padding="valid", dilation=1):
+    """The steps that each window over a row of n steps reads; what is not in 0 … n - 1 is padding."""
+    reach = (size - 1) * dilation + 1
+    if padding == "valid":
+        starts = list(range(0, n - reach + 1, stride))
+    elif padding == "causal":
+        starts = list(range(1 - reach, n - reach + 1, stride))
+    else:
+        count = math.ceil(n / stride)
+        starts = [t * stride - max((count - 1) * stride + reach - n, 0) // 2 for t in range(count)]
+    return [[start + k * dilation for k in range(size)] for start in starts]
+
+
+def conv1d(row, W, b=None, act=None, groups=1, **window):
+    """One row (T, F) of Conv1D: (T', O); W is [k][f][o], f within the group of o."""
+    size, outputs, out = len(W[0]), len(W[0][0]), []
+    for steps in windows(len(row), len(W), **window):
+        z = [0.0 if b is None else b[o] for o in range(outputs)]
+        for o in range(outputs):
+            first = o // (outputs // groups) * size
+            for k, t in enumerate(steps):
+                for f in range(size):
+                    z[o] += W[k][f][o] * (row[t][first + f] if 0 <= t < len(row) else 0.0)
+        out.append(activation(act)(z))
+    return out
+
+
+def pool(row, how, **window):
+    """One row (T, F) of a pooling by `how`, a list of numbers to one: (T', F); padding is left out."""
+    out = []
+    for steps in windows(len(row), **window):
+        inside = [row[t] for t in steps if 0 <= t < len(row)]
+        out.append([how(list(column)) for column in zip(*inside, strict=True)])
+    return out
+
+
+def batch_norm(step, gain, shift, mean, var, epsilon):
+    """One step of BatchNorm with statistics that were found before."""
+    return [g * (v - m) / math.sqrt(s + epsilon) + a for v, g, a, m, s in zip(step, gain, shift, mean, var, strict=True)]
+
+
 # ---------------------------------------------------------------------------------------------------- losses
 
 

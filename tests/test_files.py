@@ -38,6 +38,18 @@ NETS = {
         gw.Parallel([CELL, gw.Dense(4, 4, "elu"), gw.Sequential(gw.Dropout(0.5), gw.RNN(4, 4))], merge="mul"),
         gw.Sequential(gw.Dense(4, 2), trainable=False),
     ),
+    "convolution": gw.Sequential(
+        gw.Conv1D(3, 4, 2, stride=2, padding="causal", dilation=3, activation=LEAKY),
+        gw.BatchNorm(4, epsilon=0.1),
+        gw.Conv1D(4, 6, 1, groups=2, init="pytorch"),
+        gw.MaxPooling1D(900, stride=1, padding="same"),
+        gw.GlobalMaxPooling1D(),
+        gw.Activate(LEAKY),
+        gw.RepeatVector(7000),
+        gw.AveragePooling1D(2),
+        gw.GRU(6, 2),
+        gw.GlobalAveragePooling1D(),
+    ),
 }
 WORDS = gw.Sequential(gw.Embedding(7, 3, mask_zero=True), gw.LSTM(3, 4), gw.Dense(4, 1))
 SMALL = gw.Sequential(gw.GRU(2, 3, activation=LEAKY), gw.Dense(3, 1))
@@ -342,6 +354,11 @@ ABSURD = [
     {"type": "Dense", "input_size": HUGE, "output_size": HUGE},
     {"type": "Embedding", "count": HUGE, "size": HUGE},
     {"type": "LayerNorm", "size": HUGE},
+    {"type": "BatchNorm", "size": HUGE},
+    *({"type": "Conv1D", **{"input_size": 2, "output_size": 3, "kernel_size": 3}, name: HUGE} for name in
+        ("input_size", "output_size", "kernel_size", "stride", "dilation", "groups")),
+    *({"type": kind, "size": 2, name: HUGE} for kind in ("MaxPooling1D", "AveragePooling1D") for name in ("size", "stride")),
+    {"type": "RepeatVector", "count": HUGE},
     {"type": "Sequential", "trainable": True, "layers": [STACK] * 99},
     {"type": "Sequential", "trainable": True, "layers": [{"type": "Dropout", "rate": 0.1}] * 9999},
     *(nested(kind, depth) for kind in ("Sequential", "Parallel", "Residual", "Shared") for depth in (50, 300)),

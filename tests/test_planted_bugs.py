@@ -13,6 +13,7 @@ import pytest
 import gatewright as gw
 from gatewright import activations
 from gatewright.cells import gru, lstm, lstm_variants, rnn
+from gatewright.layers import convolution, pooling, stepwise
 
 LAYERS = {"lstm": (gw.LSTM, lstm), "variants": (gw.LSTM, lstm_variants), "gru": (gw.GRU, gru), "rnn": (gw.RNN, rnn)}
 ALL = {"W", "U", "b", "x", "h", "c"}
@@ -132,6 +133,34 @@ VARIANTS = {
     ),
 }  # fmt: skip
 
+# … and in the layers beside the cells: where, the layer, the edit, the tensors that it spoils.
+CONV = gw.Conv1D(3, 4, 3, stride=2, padding="same", activation="tanh")
+GROUPS, CAUSAL = gw.Conv1D(4, 4, 2, groups=2), gw.Conv1D(3, 4, 3, padding="causal")
+BESIDE = {
+    "dW from the gradient behind the activation": (
+        convolution, CONV, ("dz = self.activation.backward(z, y, ", "dz = (lambda z, y, d: d)(z, y, "), {"W", "b", "x"}),
+    "db is twice what it should be": (convolution, CONV, ('grads.add("b", np.ones(', 'grads.add("b", 2 * np.ones('), {"b"}),
+    "dx from the kernel turned round": (
+        convolution, CONV, ("layout.d_taps(np.moveaxis(dtaps, 2, 0))", "layout.d_taps(np.moveaxis(dtaps, 2, 0)[::-1])"), {"x"}),
+    "a group's dW goes to the other group": (
+        convolution, GROUPS, ("read.swapaxes(1, 2) @ dparts", "read.swapaxes(1, 2) @ dparts[::-1]"), {"W"}),
+    "the final state's gradient is left out": (
+        convolution, CAUSAL, ("dlaid[self._last(layout)] += dstate", "dlaid[self._last(layout)] += 0 * dstate"), {"x"}),
+    "the maximum's gradient goes to the first step": (
+        pooling, gw.MaxPooling1D(2), ("np.put_along_axis(dtaps, at[None]", "np.put_along_axis(dtaps, 0 * at[None]"), {"x"}),
+    "a mean's gradient is not divided": (
+        pooling, gw.AveragePooling1D(2), ("zero_dead(dy, layout.live) / number", "zero_dead(dy, layout.live)"), {"x"}),
+    "the largest of all: the last step gets the gradient": (
+        pooling, gw.GlobalMaxPooling1D(), ("(dx, cache.at[:, None]", "(dx, 0 * cache.at[:, None] + 4"), {"x"}),
+    "the mean of all: not divided": (
+        pooling, gw.GlobalAveragePooling1D(), ("np.repeat((dy / cache.number)", "np.repeat((dy)"), {"x"}),
+    "dx without the scale": (
+        stepwise, gw.BatchNorm(3), ('dflat * (params["gain"] * scale)', 'dflat * params["gain"]'), {"mean", "x"}),
+    "dgain without the scale": (stepwise, gw.BatchNorm(3), ('"gain", dscaled * scale', '"gain", dscaled'), {"gain"}),
+    "dx of another activation": (
+        stepwise, gw.Activate("sigmoid"), ("self.activation.backward(", "activations.get('tanh').backward("), {"x"}),
+}  # fmt: skip
+
 
 def both(monkeypatch, kind, edits, activation="tanh", **options):
     """The reports of the cell as it is and with the mistake in it."""
@@ -174,6 +203,17 @@ def test_mistakes_in_the_other_cells_are_caught(monkeypatch, mistake):
 def test_mistakes_in_the_variants_are_caught(monkeypatch, mistake):
     options, edit, spoiled = VARIANTS[mistake]
     sound, unsound = both(monkeypatch, "variants", [edit], **options)
+    assert sound.ok, sound
+    assert unsound.worst.error > 1e-3
+    assert wrong(unsound) == spoiled, unsound
+
+
+@pytest.mark.parametrize("mistake", BESIDE)
+def test_mistakes_in_the_layers_beside_are_caught(mistake):
+    module, layer, edit, spoiled = BESIDE[mistake]
+    x = np.random.default_rng(3).standard_normal((2, 5, layer.features_in or 3))
+    mistaken = getattr(planted(module, edit), type(layer).__name__)(**layer.config())
+    sound, unsound = (gw.gradcheck(each, x, seed=11) for each in (layer, mistaken))
     assert sound.ok, sound
     assert unsound.worst.error > 1e-3
     assert wrong(unsound) == spoiled, unsound

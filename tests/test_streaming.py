@@ -25,6 +25,13 @@ NETS = {
     ),
     "Embedding": gw.Sequential(gw.Embedding(7, 3), gw.LSTM(3, 4), gw.Dense(4, 2)),
     "Embedding, masked": gw.Sequential(gw.Embedding(7, 3, mask_zero=True), gw.GRU(3, 4)),
+    "convolutions": gw.Sequential(
+        gw.Conv1D(2, 4, 3, padding="causal", dilation=2, groups=2, activation="tanh"),
+        gw.BatchNorm(4),
+        gw.GRU(4, 3),
+        gw.Parallel([gw.Activate(None), gw.Conv1D(3, 2, 2, padding="causal")]),
+        gw.Activate("softmax"),
+    ),
     "Masking": gw.Sequential(gw.Masking(0.0), gw.LSTM(2, 3)),
 }
 

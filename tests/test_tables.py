@@ -12,6 +12,10 @@ NETS = {
     "shared": gw.Sequential(CELL, gw.Residual(CELL), gw.Parallel([CELL, gw.Dense(4, 2)])),
     "bare": gw.RNN(2, 3),
     "unknown": gw.Sequential(gw.Masking(1.0), gw.Dropout(0.1)),
+    "times": gw.Sequential(
+        gw.Conv1D(3, 4, 2, padding="same"), gw.MaxPooling1D(2), gw.BatchNorm(4), gw.GlobalMaxPooling1D(), gw.RepeatVector(9)
+    ),
+    "rows": gw.Sequential(gw.Dense(3, 2), gw.RepeatVector(5)),
 }
 
 
@@ -64,6 +68,21 @@ def rows_of(text):
             ("0  Masking(value=1.0)", "?", "0", "0"),  # any number of features goes through
             ("1  Dropout(0.1)", "?", "0", "0"),
             ("float32, 0 bytes", "", "0", "0"),
+        ]),
+        ("times", [
+            ("layer", "output", "parameters", "trained"),
+            ("0  Conv1D(3, 4, 2, padding='same')", "(B, T, 4)", "28", "28"),
+            ("1  MaxPooling1D(2)", "(B, T', 4)", "0", "0"),  # a number of steps that depends on the input's
+            ("2  BatchNorm(4)", "(B, T', 4)", "16", "8"),
+            ("3  GlobalMaxPooling1D()", "(B, 4)", "0", "0"),
+            ("4  RepeatVector(9)", "(B, 9, 4)", "0", "0"),
+            ("float32, 176 bytes", "", "44", "36"),
+        ]),
+        ("rows", [
+            ("layer", "output", "parameters", "trained"),
+            ("0  Dense(3, 2)", "(B, 2)", "8", "8"),
+            ("1  RepeatVector(5)", "(B, 5, 2)", "0", "0"),
+            ("float32, 32 bytes", "", "8", "8"),
         ]),
     ],
 )  # fmt: skip

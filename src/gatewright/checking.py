@@ -309,6 +309,8 @@ def _refuse_few_steps(layer: Any, x: Array, steps: Steps | None) -> None:
     """A recurrent network shows its backward pass through time only over three steps or more."""
     if layer.state_shape(1) is None or not any(True for _ in tree_items(tree_fill(layer.state_shape(1), np.zeros))):
         return
+    if x.ndim == 2 and not layer.takes_indices:  # rows, of which the network makes steps
+        return
     longest = max((stop for _, stop, n in packing(layer.steps_in(x, steps), *x.shape[:2]).rectangles() if n), default=0)
     if longest < 3:
         raise UninformativeError(f"the longest sequence has {longest} steps: errors of the recurrence show from 3 on; use more")

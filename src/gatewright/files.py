@@ -17,7 +17,9 @@ from gatewright.parameters import Parameters
 
 FORMAT = 1
 KEY = "gatewright"
-SIZES = ("input_size", "hidden_size", "output_size", "projection", "num_layers", "count", "size")
+SIZES = ("input_size", "hidden_size", "output_size", "kernel_size", "projection", "num_layers", "count", "size")
+
+MOST_STEPS = 1 << 20
 
 
 def write_bytes(path: Any, content: bytes, sync: bool = False) -> None:
@@ -139,8 +141,15 @@ def read_layer(description: dict[str, Any], tensors: dict[str, Array], path: Any
 
 
 def _bound(value: Any, most: int) -> None:
-    """No size in a description can exceed the count of numbers in the file: refuses what would never end."""
+    """No size in a description can exceed the count of numbers in the file: refuses what would never end.
+
+    Steps that have no numbers of their own, such as a pool's, have a bound of their own.
+    """
+    if isinstance(value, dict) and value.get("type") in ("MaxPooling1D", "AveragePooling1D", "RepeatVector"):
+        most = MOST_STEPS
     for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+        if key in ("stride", "dilation") and isinstance(item, int) and item > MOST_STEPS:
+            raise FormatError(f"{key}={item}, the most is {MOST_STEPS}")
         if isinstance(item, dict | list):
             _bound(item, most)
         elif key in SIZES and isinstance(item, int) and item > most:

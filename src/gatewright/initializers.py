@@ -1,7 +1,7 @@
 """How weights begin: initialisers by name, with Keras' statistics.
 
 Each takes `(rng, shape)` and gives a float64 array of that shape; the fans of a kernel are its rows (in) and columns (out), the
-gates of a recurrent cell taken together, as in Keras.
+gates of a recurrent cell taken together and those of a convolution (K, F, O) multiplied by its K steps, as in Keras.
 """
 
 import math
@@ -28,7 +28,8 @@ def _scaled(mode: str, scale: float, normal: bool) -> Initializer:
     """Variance scaling (Glorot & Bengio 2010, He et al. 2015, LeCun et al. 1998): variance = scale / fan."""
 
     def draw(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-        fan_in, fan_out = shape[0], shape[-1]
+        fan_in, fan_out = shape[-2:] if len(shape) > 1 else 2 * shape
+        fan_in, fan_out = (math.prod(shape[:-2]) * fan for fan in (fan_in, fan_out))
         variance = scale / max(1.0, fan_in if mode == "in" else (fan_in + fan_out) / 2)
         if normal:
             # Cutting a normal distribution at two sigma leaves 0.8796… of its standard deviation.
@@ -41,10 +42,10 @@ def _scaled(mode: str, scale: float, normal: bool) -> Initializer:
 
 def _orthogonal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """Orthonormal rows or columns, whichever are fewer (Saxe et al. 2014)."""
-    n, m = shape
+    n, m = math.prod(shape[:-1]), shape[-1]  # the steps of a convolution are rows too
     q, r = np.linalg.qr(rng.standard_normal((max(n, m), min(n, m))))
     q = q * np.sign(np.diag(r))  # makes the distribution uniform
-    return q if n >= m else q.T
+    return (q if n >= m else q.T).reshape(shape)
 
 
 INITIALIZERS: dict[str, Initializer] = {

@@ -23,7 +23,7 @@ class Batch(NamedTuple):
 
     x: Array  # (B, T, F) or (B, T) indices
     steps: Steps | None
-    lengths: Array | None  # (B,) of a list of sequences: the output is a list too
+    lengths: Array | None  # (B,) of the output, where x came as a list of sequences: then the output is one too
 
 
 def batch(layer: Layer, x: Any, given: Steps, dtype: Any) -> Batch:
@@ -38,7 +38,7 @@ def batch(layer: Layer, x: Any, given: Steps, dtype: Any) -> Batch:
         raise OptionError("x: go_backwards=True with masked_output='repeat' takes one array and lengths, not a list")
     layer.shape_out(dense.shape)
     live = steps.checked_for(said, dense.shape, rank)
-    return Batch(values(layer, dense, live, dtype), live, lengths)
+    return Batch(values(layer, dense, live, dtype), live, None if lengths is None else layer.lengths_out(lengths))
 
 
 def _step_rank(layer: Layer) -> int:
@@ -118,10 +118,12 @@ def targets(network: Sequential, y: Any, batch: Batch) -> Array:
     rows = [numbers(row, f"y[{i}]") for i, row in enumerate(y)]
     for i, row in enumerate(rows):
         if not row.ndim:
-            raise ShapeError(f"y[{i}]: got the number {row}, wanted a value for each of the {batch.lengths[i]} steps of x[{i}]")
+            raise ShapeError(
+                f"y[{i}]: got the number {row}, wanted a value for each of the {batch.lengths[i]} steps of x[{i}]'s output"
+            )
     dense, got = steps.ragged(rows)
     for i in np.flatnonzero(got != batch.lengths)[:1]:
-        raise ShapeError(f"y[{i}]: got {got[i]} steps, wanted {batch.lengths[i]}, as x[{i}] has")
+        raise ShapeError(f"y[{i}]: got {got[i]} steps, wanted {batch.lengths[i]}, as x[{i}]'s output has")
     return dense
 
 

@@ -144,23 +144,8 @@ class Model:
 
     def state_like(self, h: Any, c: Any = None) -> Any:
         """A state from h (num_layers * directions, B, H), and c for an LSTM, for a network with one recurrent layer."""
-        h, c = np.array(numbers(h, "h")), None if c is None else np.array(numbers(c, "c"))
-        if h.ndim != 3:
-            raise ShapeError(f"h: got shape {h.shape}, wanted (num_layers * directions, B, H)")
-
-        def build(shapes: Any) -> Any:
-            if not hasattr(shapes, "_fields"):
-                return None if shapes is None else tuple(map(build, shapes))
-            if (c is None) != (len(shapes) == 1):
-                raise OptionError(f"this layer's state has {', '.join(shapes._fields)}; got {'h' if c is None else 'h, c'}")
-            return type(shapes)(*(h, c)[: len(shapes)])
-
-        found = [part for part in layers.leaves(self._layer) if isinstance(part, Recurrent)]
-        if len(found) != 1:
-            raise OptionError(
-                f"state_like: this network has {len(found)} recurrent layers, wanted one; build the tuple instead"
-            )
-        return self._checked_state(build(self._layer.state_shape(h.shape[1])), h.shape[1])
+        built = state.of_one(h, c, self._layer.state_shape)
+        return self._checked_state(built, np.shape(h)[1])
 
     # --- training
 

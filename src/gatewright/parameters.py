@@ -10,6 +10,7 @@ import numpy as np
 from gatewright.arrays import Array, readonly
 from gatewright.errors import OptionError, ShapeError
 
+STATISTICS = ("mean", "var")  # the last words of names that training never changes: what a gw.BatchNorm was given
 SHARED = "shared."  # names that begin so belong to the whole network and are stored once, whoever uses them
 
 
@@ -112,8 +113,9 @@ class Parameters(Scope):
         with parameters.edit() as flat:
             flat -= 0.1 * gradients.flat
 
-    which raises `version`, by which packed weights know that they are stale. `trainable` holds one bool a name. New ones are
-    zero: `shapes` gives the shape of every name, in the order of the flat vector.
+    which raises `version`, by which packed weights know that they are stale. `trainable` holds one bool a name, False for a
+    BatchNorm's mean and var whatever is said. New ones are zero: `shapes` gives the shape of every name, in the order of the
+    flat vector.
     """
 
     __slots__ = ("_flat", "_trainable")
@@ -126,7 +128,8 @@ class Parameters(Scope):
             views[name] = self._flat[start:stop].reshape(shape)
             start = stop
         super().__init__(views, Edits())
-        self._trainable = dict.fromkeys(shapes, True) | dict(trainable or {})
+        given = dict.fromkeys(shapes, True) | dict(trainable or {})
+        self._trainable = {name: free and name.rpartition(".")[2] not in STATISTICS for name, free in given.items()}
 
     @classmethod
     def of(cls, arrays: Mapping[str, Array], frozen: Iterable[str] = (), dtype: Any = None) -> "Parameters":
@@ -190,6 +193,11 @@ class Parameters(Scope):
         if not all(isinstance(pattern, str) for pattern in patterns):
             raise OptionError(f"names: got {patterns!r}, wanted names of parameters, such as '0.W', '0' or '*.b'")
         names = [name for pattern in patterns for name in self.matching(pattern)]
+        if value:
+            fixed = [name for name in names if name.rpartition(".")[2] in STATISTICS]
+            names = [name for name in names if name not in fixed]
+            if fixed and not names:
+                raise OptionError(f"{fixed[0]} is never trained: it is a statistic of the data that the network was made with")
         self._trainable |= dict.fromkeys(names, value)
         return names
 

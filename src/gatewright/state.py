@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gatewright.arrays import Array, numbers
-from gatewright.errors import DataError, ShapeError
+from gatewright.errors import DataError, OptionError, ShapeError
 
 
 def _is_shape(tree: Any) -> bool:
@@ -79,3 +79,29 @@ def checked(state: Any, shapes: Any, dtype: Any, name: str = "state") -> Any:
     if hasattr(shapes, "_fields") and any(part is None for part in parts):
         raise ShapeError(f"{name}: one of {', '.join(keys)} is None; give all of them, or None for the whole")
     return _rebuild(shapes, parts)
+
+
+def of_one(h: Any, c: Any, shapes: Callable[[int], Any]) -> Any:
+    """The state of a network with one recurrent layer, from its h (n, B, H) and, for an LSTM, c (n, B, H).
+
+    shapes: the network's `state_shape`. Raises ShapeError, or OptionError for a network with none or several.
+    """
+    h, c = np.array(numbers(h, "h")), None if c is None else np.array(numbers(c, "c"))
+    if h.ndim != 3:
+        raise ShapeError(f"h: got shape {h.shape}, wanted (num_layers * directions, B, H)")
+    found = []
+
+    def build(tree: Any) -> Any:
+        if not hasattr(tree, "_fields"):
+            return None if tree is None else tuple(map(build, tree))
+        if "h" not in tree._fields:  # a convolution's, which begins at zero
+            return None
+        found.append(tree)
+        return type(tree)(*(h, c)[: len(tree)])
+
+    built = build(shapes(h.shape[1]))
+    if len(found) != 1:
+        raise OptionError(f"state_like: this network has {len(found)} recurrent layers, wanted one; build the tuple instead")
+    if (c is None) != (len(found[0]) == 1):
+        raise OptionError(f"this layer's state has {', '.join(found[0]._fields)}; got {'h' if c is None else 'h, c'}")
+    return built

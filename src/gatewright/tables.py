@@ -2,8 +2,9 @@
 
 from typing import Any, NamedTuple
 
+from gatewright.errors import ShapeError
 from gatewright.layers import Layer, Sequential
-from gatewright.layers.base import Shape, in_scope
+from gatewright.layers.base import ANY_TIME, Shape, in_scope
 from gatewright.parameters import Parameters
 
 
@@ -53,13 +54,25 @@ def table(network: Sequential, parameters: Parameters) -> str:
 
 
 def _shapes(network: Sequential) -> list[str]:
-    """The output of every layer, with B for the batch and T for time, or "?" where the input's features are unknown."""
+    """The output of every layer: B for the batch, T for the input's steps, T' for another number that depends on them.
+
+    "?" where the input's features are unknown.
+    """
     features = network.features_in
-    shape: Shape | None = (1, 1) if network.takes_indices else (1, 1, features) if features else None
+    if features is None and not network.takes_indices:
+        return ["?"] * len(network.layers)
+    last = () if features is None else (features,)
+    try:
+        found, longer = (_outputs(network, (1, time, *last)) for time in (ANY_TIME, 2 * ANY_TIME))
+    except ShapeError:  # a network of single rows
+        found = longer = _outputs(network, (1, *last))
     words = []
-    for layer in network.layers:
-        shape = shape and layer.shape_out(shape)
-        words.append(
-            "?" if not shape else f"({', '.join(['B', 'T', str(shape[2])] if len(shape) == 3 else ['B', str(shape[1])])})"
-        )
+    for one, two in zip(found, longer, strict=True):
+        time = "T" if one[1] == ANY_TIME else str(one[1]) if one == two else "T'"
+        words.append(f"(B, {one[1]})" if len(one) == 2 else f"(B, {time}, {one[2]})")
     return words
+
+
+def _outputs(network: Sequential, shape: Shape) -> list[Shape]:
+    """The shapes that the layers give one after the other."""
+    return [shape := layer.shape_out(shape) for layer in network.layers]

@@ -23,6 +23,10 @@ NETWORKS = {
     },
     "wide head": gw.Sequential(gw.GRU(3, 20), gw.LayerNorm(20), gw.Dense(20, 67, "softmax"), gw.Dropout(0.5)),
 }
+CONVOLUTIONS = {
+    "convolution": gw.Sequential(gw.Conv1D(3, 37, 3, padding="causal", dilation=2, activation="relu"), gw.GRU(37, 5)),
+    "narrow convolution": gw.Sequential(gw.GRU(3, 5), gw.Conv1D(5, 3, 2, padding="causal", bias=False, activation="softmax")),
+}
 BOTH_WAYS = {"bidirectional": gw.GRU(3, 20, bidirectional=True), "backwards": gw.LSTM(3, 20, go_backwards=True)}
 
 
@@ -49,9 +53,9 @@ def same(a, b):
     return np.array_equal(a.view(np.uint32), b.view(np.uint32))
 
 
-@pytest.mark.parametrize("name", [*NETWORKS, *BOTH_WAYS])
+@pytest.mark.parametrize("name", [*NETWORKS, *CONVOLUTIONS, *BOTH_WAYS])
 def test_a_row_alone_and_in_every_batch(name):
-    network = (NETWORKS | BOTH_WAYS)[name]
+    network = (NETWORKS | CONVOLUTIONS | BOTH_WAYS)[name]
     model, x = model_of(network), inputs_of(network)
     alone = np.concatenate([model.predict(x[row : row + 1]) for row in range(BATCH)])
     assert np.abs(alone).max() > 0.01
@@ -60,9 +64,10 @@ def test_a_row_alone_and_in_every_batch(name):
     assert same(model.predict(x, batch_size=7), alone)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [*NETWORKS, *CONVOLUTIONS])
 def test_chunks_and_steps(name):
-    model, x = model_of(NETWORKS[name]), inputs_of(NETWORKS[name])
+    network = (NETWORKS | CONVOLUTIONS)[name]
+    model, x = model_of(network), inputs_of(network)
     state = draw_state(model.layer, BATCH, np.random.default_rng(3), np.float32)
     whole, last = model.run(x, state)
     for size in (1, 3, 13):
@@ -78,16 +83,17 @@ def test_chunks_and_steps(name):
         assert same(now, then)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [*NETWORKS, *CONVOLUTIONS])
 def test_one_row_streamed(name):
-    model, x = model_of(NETWORKS[name]), inputs_of(NETWORKS[name])
+    network = (NETWORKS | CONVOLUTIONS)[name]
+    model, x = model_of(network), inputs_of(network)
     stream = model.stream()
     assert same(np.stack([stream.step(x[4, t]) for t in range(TIME)]), model.predict(x[4:5])[0])
 
 
-@pytest.mark.parametrize("name", [*NETWORKS, *BOTH_WAYS])
+@pytest.mark.parametrize("name", [*NETWORKS, *CONVOLUTIONS, *BOTH_WAYS])
 def test_padding_holes_and_starts(name):
-    network = (NETWORKS | BOTH_WAYS)[name]
+    network = (NETWORKS | CONVOLUTIONS | BOTH_WAYS)[name]
     model, x = model_of(network), inputs_of(network)
     rng = np.random.default_rng(4)
     lengths = rng.integers(0, TIME + 1, BATCH)
@@ -98,6 +104,8 @@ def test_padding_holes_and_starts(name):
         assert not y[row, length:].any()
         if length:
             assert same(y[row, :length], model.predict(x[row : row + 1, :length])[0]), row
+    if name in CONVOLUTIONS:  # these take no holes
+        return
     mask, starts = rng.random((BATCH, TIME)) < 0.7, np.zeros((BATCH, TIME), bool)
     starts[:, 6] = mask[:, 6] = True
     y = model.predict(x, mask=mask, starts=starts)
@@ -109,9 +117,9 @@ def test_padding_holes_and_starts(name):
                     assert same(y[row, part][live], model.predict(x[row : row + 1, part][:, live])[0])
 
 
-@pytest.mark.parametrize("name", [*NETWORKS, *BOTH_WAYS])
+@pytest.mark.parametrize("name", [*NETWORKS, *CONVOLUTIONS, *BOTH_WAYS])
 def test_every_width(name, monkeypatch):
-    network = (NETWORKS | BOTH_WAYS)[name]
+    network = (NETWORKS | CONVOLUTIONS | BOTH_WAYS)[name]
     x, results = inputs_of(network), {}
     for lanes in target.TARGETS:
         if lanes <= target.host().lanes:

@@ -1,4 +1,4 @@
-"""Dense in training: its compiled pass forward and back against NumPy's."""
+"""Dense and Conv1D in training: their compiled pass forward and back against NumPy's."""
 
 import numpy as np
 import pytest
@@ -34,6 +34,34 @@ def test_the_pair(activation, bias, training, lanes):
             np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5 * np.abs(theirs).max())
     single, double = (gradients(layer, params, x, given, "auto", training=training)[1] for given in (dy, dy.astype(float)))
     np.testing.assert_allclose(single, double, rtol=0, atol=1e-5 * np.abs(double).max())
+
+
+@pytest.mark.parametrize("padding", ["valid", "same", "causal"])
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_convolution(padding, bias, lanes):
+    """A Dense of its windows."""
+    rng = np.random.default_rng(0)
+    layer = gw.Conv1D(5, 19, 3, padding=padding, activation="tanh", bias=bias)
+    assert layer.choice(F32, "auto", True).path == "compiled"
+    params = Parameters.of({name: rng.standard_normal(shape) for name, shape in layer.shapes().items()}, dtype=F32)
+    x = rng.standard_normal((3, 7, 5)).astype(F32)
+    dy = rng.standard_normal(layer.shape_out(x.shape)).astype(F32)
+    for steps in (None, Steps(np.array([7, 0, 4]))):
+        found = gradients(layer, params, x, dy, "auto", steps=steps, training=True)
+        for ours, theirs in zip(found, gradients(layer, params, x, dy, "numpy", steps=steps), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5 * np.abs(theirs).max())
+
+
+def test_what_keeps_a_convolution_on_numpy():
+    for layer, why in (
+        (gw.Conv1D(4, 20, 3, groups=2), "groups=2: one group is compiled"),
+        (gw.Conv1D(4, 20, 3, activation=gw.Activation("leaky_relu", 0.5)), "has constants of its own"),
+    ):
+        choice = layer.choice(F32, "auto")
+        assert choice.path == "numpy"
+        assert why in choice.reason
+        with pytest.raises(gw.OptionError, match="'compiled' is not possible"):
+            gw.Model(layer, kernel="compiled")
 
 
 def test_the_way_back_sees_an_edit():

@@ -11,10 +11,16 @@ from gatewright.layers import (
     GRU,
     LSTM,
     RNN,
+    Activate,
+    AveragePooling1D,
     Bidirectional,
+    Conv1D,
     Dense,
     Dropout,
+    GlobalAveragePooling1D,
+    GlobalMaxPooling1D,
     Parallel,
+    RepeatVector,
     Sequential,
     Shared,
     final_activation,
@@ -36,6 +42,11 @@ SOFTMAX = Sequential(LSTM(2, 3), Sequential(Dense(3, 4, "relu"), Dense(4, 3, "so
         (Sequential(Dense(2, 3, "softmax"), Dropout(0.1)), "softmax"),
         (Parallel([Dense(2, 3, "softmax"), Dense(2, 3)]), "softmax"),
         (Bidirectional(RNN(2, 1, activation="sigmoid")), "sigmoid"),
+        (Conv1D(2, 3, 2, activation="softmax"), "softmax"),
+        (Sequential(Dense(2, 3, "tanh"), Activate("softmax")), "softmax"),
+        (Sequential(Dense(2, 3, "softmax"), Activate(None)), "softmax"),
+        (Sequential(Dense(2, 3, "sigmoid"), GlobalMaxPooling1D()), "sigmoid"),
+        (Sequential(Dense(2, 3, "sigmoid"), AveragePooling1D(2), GlobalMaxPooling1D(), RepeatVector(2)), "sigmoid"),
     ],
 )
 def test_final_activation(layer, wanted):
@@ -57,7 +68,12 @@ def test_fold():
 
 @pytest.mark.parametrize(
     "layer",
-    [RNN(2, 3, activation="softsign"), Sequential(Dense(2, 3, "softmax"), Dropout(0.1)), Parallel([Dense(2, 3, "softmax")])],
+    [
+        RNN(2, 3, activation="softsign"),
+        Sequential(Dense(2, 3, "softmax"), Dropout(0.1)),
+        Sequential(Dense(2, 3, "softmax"), GlobalAveragePooling1D()),
+        Parallel([Dense(2, 3, "softmax")]),
+    ],
     ids=repr,
 )
 def test_what_cannot_be_taken_off_in_its_place_is_not_folded(layer):
@@ -71,3 +87,25 @@ def test_a_clipped_activation_is_not_folded():
     assert fold_final(clipped, "sigmoid") is None
     with pytest.raises(OptionError, match=r"takes logits, but Activation\('sigmoid', clip=3.0\) makes the output"):
         Model(clipped).fit(np.ones((2, 2)), np.ones((2, 1)), loss="binary_cross_entropy", verbose=False)
+
+
+@pytest.mark.parametrize(("name", "loss"), [("softmax", "cross_entropy"), ("sigmoid", "binary_cross_entropy")])
+@pytest.mark.parametrize("make", [lambda end: [Dense(2, 3), Activate(end)], lambda end: [Conv1D(2, 3, 1, activation=end)]])
+def test_an_activation_of_its_own_is_folded_as_a_dense_s_is(make, name, loss):
+    """The same loss and gradients; predict still gives probabilities."""
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((4, 5, 2)), rng.integers(0, 3, (4, 5))
+    y = y if name == "softmax" else (y[..., None] == np.arange(3)).astype(float)
+    dense, other = (Model(Sequential(*layers), seed=0, dtype="float64") for layers in ([Dense(2, 3, name)], make(name)))
+    for one, two in zip(dense.parameters, other.parameters, strict=True):
+        other.parameters.assign({two: dense.parameters[one].reshape(other.parameters[two].shape)})
+    np.testing.assert_allclose(other.predict(x), dense.predict(x), rtol=1e-14)
+    (value, grads), (wanted, wanted_grads) = (model.gradients(x, y, loss) for model in (other, dense))
+    assert value == pytest.approx(wanted, rel=1e-14)
+    np.testing.assert_allclose(grads.flat, wanted_grads.flat, rtol=0, atol=1e-15)
+
+
+def test_pooled_probabilities_are_not_taken_for_logits():
+    model = Model(Sequential(Dense(2, 1, "sigmoid"), GlobalMaxPooling1D()), seed=0)
+    with pytest.raises(OptionError, match="takes logits, but 'sigmoid' makes the output in a place"):
+        model.fit(np.ones((2, 3, 2)), np.ones((2, 1)), loss="binary_cross_entropy", verbose=False)

@@ -11,13 +11,21 @@ from gatewright.layers import (
     GRU,
     LSTM,
     RNN,
+    Activate,
+    AveragePooling1D,
+    BatchNorm,
     Bidirectional,
+    Conv1D,
     Dense,
     Dropout,
     Embedding,
+    GlobalAveragePooling1D,
+    GlobalMaxPooling1D,
     LayerNorm,
     Masking,
+    MaxPooling1D,
     Parallel,
+    RepeatVector,
     Residual,
     Sequential,
     Shared,
@@ -38,7 +46,19 @@ NET = Sequential(
 )
 
 
-@pytest.mark.parametrize("layer", [NET, *NET.layers, Masking(-1.0), LSTM(2, 3, masked_output="repeat")], ids=repr)
+ROUND = Sequential(
+    Conv1D(3, 4, 2, stride=3, padding="same", dilation=2, groups=1, activation=LEAKY, bias=False, trainable=False),
+    Conv1D(4, 4, 2, groups=2, init="pytorch"),
+    BatchNorm(4, epsilon=0.2, trainable=False),
+    MaxPooling1D(2, stride=1),
+    AveragePooling1D(3, padding="same"),
+    Parallel([GlobalMaxPooling1D(), Sequential(Activate(LEAKY), GlobalAveragePooling1D())]),
+    RepeatVector(3),
+)
+KINDS = [NET, *NET.layers, Masking(-1.0), LSTM(2, 3, masked_output="repeat"), ROUND, *ROUND.layers]
+
+
+@pytest.mark.parametrize("layer", KINDS, ids=repr)
 def test_round_trip(layer):
     """Through text and back to an equal layer, with the same parameters from the same seed."""
     back = from_json(json.loads(json.dumps(to_json(layer))))

@@ -1,7 +1,9 @@
 """The contract of every layer."""
 
+import contextlib
 import dataclasses
 import inspect
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias, TypeVar
@@ -97,6 +99,10 @@ class Layer(ABC):
         """The live steps that the next layer sees, for x (B, T, F) or (B, T) indices; None: all of them, or no time axis."""
         return steps
 
+    def lengths_out(self, lengths: Array) -> Array:
+        """How many steps the output has for rows of so many, (B,) whole numbers."""
+        return lengths
+
     def choice(self, dtype: Any, kernel: str, training: bool = False) -> Choice:
         """Which code `kernel` ("auto", "numpy" or "compiled") means for this layer in `dtype`, and why.
 
@@ -163,6 +169,28 @@ class Layer(ABC):
     def _differs(self, name: str, value: Any, plain: dict[str, Any]) -> bool:
         default = inspect.signature(type(self)).parameters[name].default
         return bool(value != (default if name in ("init", "bias") else plain[name]))
+
+
+# The steps of an input of which nothing is known: enough for a window, and a whole number of them for every stride to 16.
+ANY_TIME = 720_720
+
+
+def shape_of_any_time(shape_out: Callable[[Shape], Shape], features: int | None) -> Shape:
+    """shape_out of x (1, time, features), where that is impossible of (1, features); of (1, time) indices if features is None.
+
+    Raises ShapeError as shape_out does, with words for the number of steps.
+    """
+    try:
+        return shape_out((1, ANY_TIME) if features is None else (1, ANY_TIME, features))
+    except ShapeError as error:
+        if features is not None:
+            with contextlib.suppress(ShapeError):
+                return shape_out((1, features))
+        raise ShapeError(re.sub(r"\(1, (\d{4,}),", _in_words, str(error))) from None
+
+
+def _in_words(found: re.Match[str]) -> str:
+    return "(1, time," if int(found[1]) == ANY_TIME else "(1, another time,"
 
 
 def wants_sequences(shape: Shape, features: int) -> None:

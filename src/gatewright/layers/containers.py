@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from gatewright import checks
 from gatewright.arrays import Array
 from gatewright.errors import OptionError, ShapeError
-from gatewright.layers.base import Layer, Result, Rng, Shape, Step, init_children, zero_dead
+from gatewright.layers.base import Layer, Result, Rng, Shape, Step, init_children, shape_of_any_time, zero_dead
 from gatewright.parameters import SHARED, Parameters, Scope
 from gatewright.steps import Steps, live_or_none
 
@@ -67,8 +68,7 @@ class Sequential(Layer):
         """Runs the shapes from the first layer that knows its input's through all that follow."""
         known = next((k for k, layer in enumerate(self.layers) if layer.takes_indices or layer.features_in), None)
         if known is not None:
-            first = self.layers[known]
-            self._shapes((1, 1) if first.takes_indices else (1, 1, first.features_in or 0), start=known)
+            shape_of_any_time(partial(self._shapes, start=known), self.layers[known].features_in)
 
     def _shapes(self, shape: Shape, start: int = 0) -> Shape:
         for index, layer in enumerate(self.layers[start:], start):
@@ -163,10 +163,16 @@ class Sequential(Layer):
         return self.layers[0].steps_in(x, steps)
 
     def steps_out(self, x: Array, steps: Steps | None) -> Steps | None:
-        """What the last layer hands on. Only the first layer looks at x, so x serves all."""
+        """What the last layer hands on. Only the first layer looks at x; the others want to know its shape."""
         for layer in self.layers:
             steps = layer.steps_out(x, steps)
+            x = np.broadcast_to(0.0, layer.shape_out(x.shape))
         return steps
+
+    def lengths_out(self, lengths: Array) -> Array:
+        for layer in self.layers:
+            lengths = layer.lengths_out(lengths)
+        return lengths
 
     @property
     def gives_states(self) -> bool:
@@ -196,6 +202,9 @@ class Wrapper(Layer):
     def steps_out(self, x: Array, steps: Steps | None) -> Steps | None:
         return self.layer.steps_out(x, steps)
 
+    def lengths_out(self, lengths: Array) -> Array:
+        return self.layer.lengths_out(lengths)
+
     @property
     def features_in(self) -> int | None:
         return self.layer.features_in
@@ -222,7 +231,7 @@ class Residual(Wrapper):
         if any(getattr(inner, "go_backwards", False) for inner in leaves(layer)):
             raise OptionError("Residual: go_backwards gives outputs in another order than x, so they can't be added")
         if layer.features_in:
-            self.shape_out((1, 1, layer.features_in))
+            shape_of_any_time(self.shape_out, layer.features_in)
 
     def init(self, rng: np.random.Generator) -> Parameters:
         """The layer's parameters, under its own names."""
@@ -253,6 +262,8 @@ class Residual(Wrapper):
         out = self.layer.shape_out(shape)
         if len(out) < len(shape):
             raise ShapeError(f"Residual: {self.layer} gives its last output alone, which can't be added to a sequence")
+        if out[:-1] != shape[:-1]:
+            raise ShapeError(f"Residual: {self.layer} changes the number of steps; wanted as many, since x is added")
         if out != shape:
             raise ShapeError(
                 f"Residual: {self.layer} makes {out[-1]} features of {shape[-1]}; wanted as many, since x is added"

@@ -9,7 +9,7 @@ import numpy as np
 from gatewright import checks
 from gatewright.arrays import Array
 from gatewright.errors import OptionError, ShapeError, one_of
-from gatewright.layers.base import Layer, Result, Rng, Shape, init_children, zero_dead
+from gatewright.layers.base import Layer, Result, Rng, Shape, init_children, shape_of_any_time, zero_dead
 from gatewright.layers.containers import check_inner, check_shared, leaves
 from gatewright.parameters import Parameters, Scope
 from gatewright.steps import Steps, live_or_none
@@ -76,7 +76,7 @@ class Parallel(Layer):
             raise ShapeError(f"Parallel: the layers take {', '.join(map(str, sorted(wants)))} features; all see the same x")
         check_shared(self)
         if self.features_in or self.takes_indices:
-            out = self.shape_out((1, 1) if self.takes_indices else (1, 1, self.features_in or 0))
+            out = shape_of_any_time(self.shape_out, self.features_in)
             if len(out) == 3 and any(getattr(inner, "go_backwards", False) for inner in leaves(self)):
                 raise OptionError("Parallel: go_backwards gives outputs in another order than the others; use Bidirectional")
 
@@ -102,7 +102,7 @@ class Parallel(Layer):
         ]  # fmt: skip
         outputs = [y for y, _, _ in results]
         out = self.steps_out(x, steps)
-        live = None if out is None or outputs[0].ndim < 3 else live_or_none(out, *x.shape[:2])
+        live = None if out is None or outputs[0].ndim < 3 else live_or_none(out, *outputs[0].shape[:2])
         y = zero_dead(merge(outputs, self.merge), live)
         return y, tuple(state for _, state, _ in results), (outputs, tuple(cache for _, _, cache in results), live)
 
@@ -131,8 +131,11 @@ class Parallel(Layer):
         if all(out is outs[0] for out in outs):
             return outs[0]
         said = [out for out in outs if out is not None]  # None: every step is live
-        live = np.logical_and.reduce([out.live(*x.shape[:2]) for out in said])
+        live = np.logical_and.reduce([out.live(*self.shape_out(x.shape)[:2]) for out in said])
         return Steps(mask=live, starts=next((out.starts for out in said if out.starts is not None), None))
+
+    def lengths_out(self, lengths: Array) -> Array:
+        return self.layers[0].lengths_out(lengths)
 
     @property
     def features_in(self) -> int | None:

@@ -8,14 +8,18 @@ from gatewright.errors import FormatError, OptionError, ShapeError
 from gatewright.layers.base import Layer
 from gatewright.layers.bidirectional import Bidirectional
 from gatewright.layers.containers import Residual, Sequential, Shared
+from gatewright.layers.convolution import Conv1D
 from gatewright.layers.first import Embedding, Masking
 from gatewright.layers.gated import GRU, LSTM, RNN
 from gatewright.layers.parallel import Parallel
+from gatewright.layers.pooling import AveragePooling1D, GlobalAveragePooling1D, GlobalMaxPooling1D, MaxPooling1D
 from gatewright.layers.simple import Dense, Dropout, LayerNorm
+from gatewright.layers.stepwise import Activate, BatchNorm, RepeatVector
 
 _KINDS = (
     *(RNN, LSTM, GRU, Bidirectional),
-    *(Dense, Embedding, LayerNorm, Dropout, Masking),
+    *(Dense, Embedding, LayerNorm, Dropout, Masking, Activate, BatchNorm, RepeatVector),
+    *(Conv1D, MaxPooling1D, AveragePooling1D, GlobalMaxPooling1D, GlobalAveragePooling1D),
     *(Sequential, Residual, Parallel, Shared),
 )
 KNOWN: dict[str, type[Layer]] = {kind.__name__: kind for kind in _KINDS}

@@ -36,7 +36,7 @@ class Batch(NamedTuple):
     @property
     def lead(self) -> tuple[int, ...]:
         """(B, T), or (B,) for one output a row: the axes of everything that has a loss."""
-        return self.x.shape[:2] if self.timed else self.x.shape[:1]
+        return self.y.shape[: 1 + self.timed]
 
     @property
     def total(self) -> float:
@@ -62,7 +62,7 @@ class Batch(NamedTuple):
         """The same steps, but those before `time` have no loss."""
         if not time:
             return self
-        weight = np.ones(self.x.shape[:2]) if self.weight is None else self.weight.copy()
+        weight = np.ones(self.lead) if self.weight is None else self.weight.copy()
         weight[:, :time] = 0
         return self._replace(weight=weight)
 
