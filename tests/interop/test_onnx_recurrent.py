@@ -8,11 +8,9 @@ import numpy as np
 import onnx_files
 import oracle
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from refusals import refused
 
-from gatewright.errors import FormatError, OptionError
+from gatewright.errors import FormatError
 
 T, B, F, H = 7, 3, 2, 3
 GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
