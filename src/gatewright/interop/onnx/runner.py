@@ -47,7 +47,7 @@ def prepare(graph: Graph, setting: Setting) -> Program:
             inputs = [fixed.get(name) for name in node.inputs]
             cost = sum(0 if array is None else array.nbytes for array in inputs)
             known = all(name in fixed for name in node.inputs if name)
-            step = _bind(graph, node, setting, fixed, gone)
+            step = _bind(graph, node, setting, constants, gone)
             if known and node.op in operators.CHEAP and cost <= left:
                 made = _folded(step, inputs, left - cost)
             if made is None:
@@ -93,9 +93,9 @@ def _own(array: Array, taken: set[int]) -> Array:
 # --- one node
 
 
-def _bind(graph: Graph, node: Node, setting: Setting, fixed: Mapping[str, Array], gone: tuple[str, ...]) -> Bound:
+def _bind(graph: Graph, node: Node, setting: Setting, constants: Mapping[str, Array], gone: tuple[str, ...]) -> Bound:
     try:
-        call = operators.bind(node, setting, fixed)
+        call = operators.bind(node, setting, constants)
         function = call.form.function(call) if call.form.binds else partial(call.form.function, call)
     except MissingExtraError:
         raise
