@@ -64,7 +64,7 @@ LAYERS = {
     "parallel_mul": [gw.Parallel([gw.LSTM(F, F), gw.Dense(F, F, "sigmoid")], "mul"), gw.Parallel([head(F)] * 3, "ave")],
     "shared": [
         gw.Shared(gw.Dense(F, F, "tanh"), "d"), gw.Shared(gw.Dense(F, F, "tanh"), "d"),
-        gw.Parallel([gw.Shared(gw.GRU(F, H), "g"), gw.Shared(gw.GRU(F, H), "g")], "sum"),
+        gw.Residual(gw.Shared(gw.GRU(F, F), "g")), gw.Shared(gw.GRU(F, F), "g"), head(F),
     ],
     "nested": [gw.Sequential(gw.Sequential(gw.Dense(F, H)), gw.LSTM(H, 2)), gw.Residual(gw.GRU(2, 2))],
 }  # fmt: skip

@@ -21,7 +21,7 @@ from gatewright.errors import (
     OptionError,
     ShapeError,
 )
-from gatewright.importers import from_keras, from_pytorch, from_rtneural, load
+from gatewright.importers import from_keras, from_onnx, from_pytorch, from_rtneural, load
 from gatewright.layers import (
     GRU,
     LSTM,
@@ -120,6 +120,7 @@ __all__ = [
     "UninformativeError",
     "Warmup",
     "from_keras",
+    "from_onnx",
     "from_pytorch",
     "from_rtneural",
     "gradcheck",

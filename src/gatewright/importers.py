@@ -91,3 +91,28 @@ def from_keras(path: Any, *, dtype: Any = None, kernel: str = "auto", threads: i
     if told:
         warnings.warn(f"{path}: not kept, as it has no counterpart here: {'; '.join(told)}", UserWarning, stacklevel=2)
     return Model(layer, dtype=parameters.dtype, kernel=kernel, threads=threads, parameters=parameters)
+
+
+def from_onnx(
+    path: Any, *, dtype: Any = None, compat: str | None = None, kernel: str = "auto", threads: int | None = None
+) -> Model:
+    """The Model that computes what an ONNX file computes, where its graph is a chain of layers; gw.OnnxGraph runs any graph.
+
+    It needs the onnx package (`gatewright[onnx]`), and takes what `to_onnx` and other exporters write of layers one after the
+    other, in branches that are merged, or around which their input is added. x is (B, T, F) here, or (B, T) indices, whichever
+    way round the file has them, and the output batch first too, with one axis of features. Lengths that are an input of the
+    file are `lengths=` here; outputs at dead steps are zero. Initial states that are inputs, and last states that are outputs,
+    are left to `run`: a fresh state is zero, or what the file has as constants. Weights in several places are shared where the
+    layers are equal, else copied.
+
+    dtype: "float32", "float64", or None for that of the file (half types become float32). compat: "onnxruntime" reads what that
+    runtime does where it differs from the specification, as in gw.OnnxGraph. kernel and threads: as in gw.Model.
+
+    The graph is run twice as it is read, on random numbers, and the layers must give the same. Raises FormatError, with the
+    file's name and the node's, for a file that is broken, or that no chain of layers computes; MissingFileError,
+    MissingExtraError, and OptionError for impossible options.
+    """
+    from gatewright.interop.onnx import network
+
+    layer, parameters = network.read(path, None if dtype is None else float_dtype(dtype), compat)
+    return Model(layer, dtype=parameters.dtype, kernel=kernel, threads=threads, parameters=parameters)

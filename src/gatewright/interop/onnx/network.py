@@ -1,0 +1,115 @@
+"""An ONNX file -> a Sequential and its parameters, where the graph is a chain of layers."""
+
+from typing import Any
+
+import numpy as np
+
+from gatewright import files
+from gatewright.arrays import Array
+from gatewright.errors import FormatError, GatewrightError, MissingExtraError, MissingFileError, one_of
+from gatewright.interop.onnx import chains, layers, reader, recurrent
+from gatewright.interop.onnx.axes import FEATURES
+from gatewright.interop.onnx.calls import Setting
+from gatewright.interop.onnx.follow import Follow, Seen
+from gatewright.interop.onnx.graph import Graph
+from gatewright.interop.onnx.probe import Probe, probe
+from gatewright.interop.tensors import few
+from gatewright.layers import Sequential
+from gatewright.parameters import Parameters
+from gatewright.steps import Steps
+from gatewright.threads import Threads
+
+LIMIT = 2**31  # bytes, of a value in the runs that tell what the graph does
+TOLERANCE = 1e-4  # of the largest output: this is no proof of exactness, but of having read it right
+
+
+def read(path: Any, dtype: Any, compat: str | None) -> tuple[Sequential, Parameters]:
+    """The layers of a file. Raises MissingFileError, MissingExtraError, or FormatError with the file's name and the node."""
+    if compat not in recurrent.READINGS:
+        raise one_of("compat", compat, recurrent.READINGS)
+    graph = reader.read(files.checked_path(path))
+    try:
+        return _read(graph, dtype, compat)
+    except (MissingFileError, MissingExtraError):
+        raise
+    except RecursionError:
+        raise FormatError(f"{graph.path}: its layers stand inside each other without end") from None
+    except GatewrightError as error:
+        text = str(error)
+        raise FormatError(text if text.startswith(graph.path) else f"{graph.path}: {text}") from None
+
+
+def _read(graph: Graph, dtype: Any, compat: str | None) -> tuple[Sequential, Parameters]:
+    seen = probe(graph, Setting(graph.opset, LIMIT, compat, "numpy", Threads(1)))
+    follow = Follow(seen)
+    for node in graph.nodes:
+        if any(seen.depends(name) for name in node.outputs):
+            layers.read(follow, node)
+    name, *others = graph.outputs
+    if name not in follow.values:
+        raise FormatError(f"the output {few([name])} does not depend on the input")
+    y = follow.settled(graph.nodes[-1], follow.values[name])
+    for other in others:
+        _check_state(follow, other)
+    kind = _dtype(seen, name)
+    layer, parameters = chains.whole(_part(follow, name, y), kind if dtype is None else dtype)
+    _verify(follow, y, layer, parameters.astype(kind))
+    return layer, parameters
+
+
+def _dtype(seen: Probe, name: str) -> Any:
+    """In which the graph computes: float64, or float32 for all narrower ones."""
+    return np.dtype(np.float64 if seen.runs[0][name].dtype == np.float64 else np.float32)
+
+
+def _part(follow: Follow, name: str, y: Seen) -> Any:
+    """What the output is, if it is (batch, time, features) or so."""
+    order = [axis for axis in y.axes if axis]
+    B, T = (("0",), ("1",)) if follow.time != "0" else (("1",), ("0",))
+    known = [[B, T, FEATURES], [T, B, FEATURES], [B, FEATURES], [B, T], [T, B], [B]]
+    if len(y.parts) != 1 or order not in known:
+        raise FormatError(f"the output {few([name])} is not (batch, time, features); gw.OnnxGraph runs the file as it is")
+    if y.parts[0].flipped:
+        raise FormatError(f"the output {few([name])} has its steps in another order; gw.OnnxGraph runs the file as it is")
+    return y.parts[0].term
+
+
+def _check_state(follow: Follow, name: str) -> None:
+    """Raises FormatError unless a further output is a last state, which `run` gives."""
+    value = follow.values.get(name)
+    ok = value is not None and value.points is None and all(
+        part.term.how == "cell" or (part.term.recurrent is not None and not part.term.recurrent.return_sequences)
+        for part in value.parts
+    )  # fmt: skip
+    if not ok:
+        raise FormatError(f"the output {few([name])} is no last state of a layer; gw.OnnxGraph runs the file as it is")
+
+
+def _verify(follow: Follow, y: Seen, layer: Sequential, parameters: Parameters) -> None:
+    """Raises FormatError unless the layers give what the graph gave, at live steps."""
+    roles = follow.probe.roles
+    for run in follow.probe.runs:
+        x, wanted = run[roles.x], run[y.name]
+        if follow.time == "0":
+            x = x.swapaxes(0, 1)
+        lengths = None if roles.lengths is None else run[roles.lengths].astype(int)
+        x = x.astype(np.intp if layer.takes_indices else parameters.dtype)
+        got = layer.forward(parameters, x, None, steps=None if lengths is None else Steps(lengths), kernel="numpy")[0]
+        wanted = _like(y, wanted, got, follow)
+        if lengths is not None and got.ndim == 3:
+            dead = np.arange(got.shape[1]) >= lengths[:, None]
+            wanted = np.where(dead[..., None], got, wanted)
+        scale = max(float(np.abs(wanted).max(initial=0)), 1e-3)
+        if not np.abs(got - wanted).max(initial=0) <= TOLERANCE * scale:
+            raise FormatError(f"read as {layer}, which gives other numbers; gw.OnnxGraph runs the file as it is")
+
+
+def _like(y: Seen, array: Array, got: Array, follow: Follow) -> Array:
+    """The graph's output with the axes of ours."""
+    order = [axis for axis in y.axes if axis]
+    array = array.reshape([size for size, axis in zip(array.shape, y.axes, strict=True) if axis])
+    if follow.time is not None and len(order) > 1 and order[0] == (follow.time,):
+        array = array.swapaxes(0, 1)
+    if array.size != got.size:
+        raise FormatError(f"read as layers that give {got.shape}, where the graph gives {array.shape}")
+    return array.reshape(got.shape).astype(got.dtype)
