@@ -1,8 +1,7 @@
 """`gatewright convert` and `gatewright inspect`: every format in, every format out, and one line where that can't be."""
 
-import zipfile
-
 import goldens
+import keras_goldens
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
@@ -11,7 +10,6 @@ import gatewright as gw
 from gatewright import cli
 from gatewright.cli import convert, runtimes
 
-KERAS = goldens.load("keras_networks")
 TORCH = goldens.load("torch_networks")
 KINDS = {".safetensors": "gatewright", ".keras": "Keras", ".onnx": "ONNX", ".json": "RTNeural"}
 
@@ -43,8 +41,7 @@ def refused(capsys, *argv, words):
 
 
 def keras_file(folder, name):
-    with zipfile.ZipFile(goldens.GOLDEN / "keras_networks.zip") as archive:
-        (folder / name).write_bytes(archive.read(name))
+    (folder / name).write_bytes(keras_goldens.content(name))
     return folder / name
 
 
@@ -89,7 +86,7 @@ def test_a_keras_network(capsys, tmp_path):
     assert code == 0
     assert "LSTM(2, 3)" in out
     assert f"verify: {source}: keras is not installed, so Keras's own runtime was not asked" in out
-    a = KERAS["stack"][1]
+    a = keras_goldens.GOLDEN["stack"][1]
     np.testing.assert_allclose(gw.load(target).predict(a["x"]), a["y"], rtol=0, atol=1e-6)
 
 
