@@ -56,28 +56,20 @@ def frozen_numbers(model):
 # ------------------------------------------------------------------------------------------------ read again
 
 
-CONSTANTS = {"conv_groups": "leaky_relu", "conv_mixed": "elu", "activations": "relu", "relus": "thresholded_relu"}
-
-
-@pytest.mark.parametrize("case", [case for case in GOLDEN if case not in CONSTANTS])
+@pytest.mark.parametrize("case", GOLDEN)
 def test_what_keras_saved_is_read_written_and_read_again(case, tmp_path):
     """Layers that are called several times get another name."""
     model = saved(case, tmp_path)
     model.to_keras(tmp_path / "again.keras")
     data = (tmp_path / "again.keras").read_bytes()
-    again = keras_goldens.golden(keras_goldens.reader(tmp_path), f"{case}.keras", data=data)
+    read = keras_goldens.reader(tmp_path)  # the noise of "activations" is not there any more: nothing to tell
+    again = read("again.keras", data) if case == "activations" else keras_goldens.golden(read, f"{case}.keras", data=data)
     assert re.sub(r"(?<=')layer\d+_", "", repr(again.layer)) == repr(model.layer)
     assert again.dtype == model.dtype
     assert again.parameters.flat.tobytes() == model.parameters.flat.tobytes()
     assert [*again.parameters.trainable.values()] == [*model.parameters.trainable.values()]
     x = GOLDEN[case][1]["x"]
     assert again.predict(x).tobytes() == model.predict(x).tobytes()
-
-
-@pytest.mark.parametrize("case", CONSTANTS)
-def test_activations_with_constants_of_their_own_are_read_only(case, tmp_path):
-    with refused(OptionError, CONSTANTS[case]):
-        saved(case, tmp_path).to_keras(tmp_path / "again.keras")
 
 
 @pytest.mark.parametrize("case", keras_cases.READ)
@@ -273,7 +265,8 @@ MASK = gw.Masking(-1.0)
         ([gw.RNN(F, H, learn_initial_state=True)], ["layer 0", "learn_initial_state=True"]),
         ([gw.GRU(F, H, return_state_sequence=True)], ["layer 0", "return_state_sequence=True"]),
         ([gw.GRU(F, H, activation=gw.Activation("scaled_tanh", 1.7, 0.6))], ["layer 0", "activation='scaled_tanh'"]),
-        ([gw.Dense(F, H, gw.Activation("elu", 0.5))], ["layer 0", "activation=", "no such constants"]),
+        ([gw.Dense(F, H, gw.Activation("elu", 0.5, clip=2.0))], ["layer 0", "activation=", "no such constants"]),
+        ([gw.Activate(gw.Activation("leaky_relu", -0.5)), gw.Dense(F, 2)], ["layer 0", "activation=", "no such constants"]),
         ([gw.LSTM(F, H, recurrent_activation=gw.Activation("hard_sigmoid", 0.2, 0.5))], ["recurrent_activation=", "constants"]),
         ([gw.RNN(F, H, activation=gw.Activation("tanh", clip=1.0))], ["layer 0", "activation=", "clip"]),
         ([gw.Bidirectional(gw.LSTM(F, H, peepholes=True))], ["layer 0", "peepholes=True"]),
