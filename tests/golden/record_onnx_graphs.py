@@ -12,7 +12,6 @@ does other than the specification says. The outputs of these are from onnxruntim
 import io
 import json
 import logging
-import sys
 import warnings
 import zipfile
 from pathlib import Path
@@ -26,9 +25,6 @@ from safetensors.numpy import save_file
 from torch import nn
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
-import onnx_files  # noqa: E402 (a helper of the tests)
-
 F, H, WORDS = 3, 4, 9
 SIZES = ((3, 7), (4, 9))  # batch, time
 
@@ -158,11 +154,11 @@ AXES = {"words": {0: "batch", 1: "steps"}, "batch": {0: "batch", 1: "steps"}, "t
 
 def legacy(net, kinds, opset):
     """What the TorchScript exporter writes."""
-    file, inputs = io.BytesIO(), next(iter(runs_of(net, *kinds)))
+    content, inputs = io.BytesIO(), next(iter(runs_of(net, *kinds)))
     names = [f"{kind}{k}" for k, kind in enumerate(kinds)]
     axes = {name: AXES[kind] for name, kind in zip(names, kinds, strict=True)}
-    torch.onnx.export(net, tuple(inputs), file, dynamo=False, opset_version=opset, input_names=names, dynamic_axes=axes)
-    return onnx.load_from_string(file.getvalue())
+    torch.onnx.export(net, tuple(inputs), content, dynamo=False, opset_version=opset, input_names=names, dynamic_axes=axes)
+    return onnx.load_from_string(content.getvalue())
 
 
 def dynamo(net, kinds, opset):
@@ -218,6 +214,29 @@ def torch_cases():
 # ---------------------------------------------------------------------------------------------------- built by hand
 
 
+def file(nodes, inputs, outputs, constants, opset):
+    """A ModelProto. inputs: {name: (dtype, shape)}, outputs: {name: dtype}, constants: {name: array}."""
+
+    def number(dtype):
+        return helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+
+    given = [helper.make_tensor_value_info(name, number(dtype), shape) for name, (dtype, shape) in inputs.items()]
+    made = [helper.make_tensor_value_info(name, number(dtype), None) for name, dtype in outputs.items()]
+    tensors = [numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()]
+    graph = helper.make_graph(nodes, "graph", given, made, tensors)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+
+
+def alone(kind, arrays, **attributes):
+    """A ModelProto of one RNN, GRU or LSTM, whose inputs are X and initial_h."""
+    order = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c")[: 7 if kind == "LSTM" else 6]
+    outputs = ["Y", "Y_h", "Y_c"][: 3 if kind == "LSTM" else 2]
+    node = helper.make_node(kind, [name if name in arrays else "" for name in order], outputs, **attributes)
+    inputs = {name: (arrays[name].dtype, arrays[name].shape) for name in ("X", "initial_h")}
+    fixed = {name: array for name, array in arrays.items() if name not in inputs}
+    return file([node], inputs, dict.fromkeys(outputs, "float32"), fixed, 14)
+
+
 class Graph:
     """Nodes one after the other, and the constants that they need."""
 
@@ -265,7 +284,7 @@ class Graph:
         """The file; outputs: {name: (the value, its type)}."""
         nodes = self.nodes + [helper.make_node("Identity", [value], [name]) for name, (value, _) in outputs.items()]
         kinds = {name: kind for name, (_, kind) in outputs.items()}
-        return onnx_files.model(nodes, inputs, kinds, self.constants, self.opset)
+        return file(nodes, inputs, kinds, self.constants, self.opset)
 
 
 def tf_forward(kind, opset):
@@ -420,8 +439,7 @@ def early():
         outputs = {f"y{k}": "float32" for k in range(count)}
         outputs |= {"y0": "int64"} if op.startswith("Arg") else {}
         node = helper.make_node(op, inputs, list(outputs), **attributes)
-        proto = onnx_files.model([node], {"x": ("float32", shape)}, outputs, constants, opset)
-        yield f"opset{opset}_{op.lower()}_{number}", proto
+        yield f"opset{opset}_{op.lower()}_{number}", file([node], {"x": ("float32", shape)}, outputs, constants, opset)
 
 
 # ---------------------------------------------------------------------------------------------------- onnxruntime's own ways
@@ -445,17 +463,16 @@ def compat():
 
     for kind, direction in (("RNN", "forward"), ("GRU", "bidirectional"), ("LSTM", "reverse"), ("LSTM", "bidirectional")):
         arrays = draw(kind, 1 + (direction == "bidirectional")) | {"sequence_lens": np.array([4, 0, 7], np.int32)}
-        fixed = arrays.keys() - {"X", "initial_h"}
         yield (
             f"compat_empty_{kind.lower()}_{direction}",
-            onnx_files.recurrent(kind, arrays, fixed, hidden_size=H, direction=direction),
+            alone(kind, arrays, hidden_size=H, direction=direction),
         )
     for name in ("ThresholdedRelu", "Affine", "ScaledTanh"):
         arrays = draw("LSTM", 1)
         words = {"hidden_size": H, "activations": ["Sigmoid", name, "Softsign"]}
         yield (
             f"compat_default_{name.lower()}",
-            onnx_files.recurrent("LSTM", arrays, arrays.keys() - {"X", "initial_h"}, **words),
+            alone("LSTM", arrays, **words),
         )
     arrays = draw("GRU", 1)
     words = {
@@ -464,13 +481,13 @@ def compat():
         "activation_alpha": [0.3, 0.2],
         "activation_beta": [0.1],
     }
-    yield "compat_spare_gru", onnx_files.recurrent("GRU", arrays, arrays.keys() - {"X", "initial_h"}, **words)
+    yield "compat_spare_gru", alone("GRU", arrays, **words)
     arrays = draw("RNN", 1)
     words = {"hidden_size": H, "activations": ["Softsign", "Relu"], "activation_alpha": [0.3]}
-    yield "compat_spare_rnn", onnx_files.recurrent("RNN", arrays, arrays.keys() - {"X", "initial_h"}, **words)
+    yield "compat_spare_rnn", alone("RNN", arrays, **words)
     arrays = draw("LSTM", 2)
     words = {"hidden_size": H, "direction": "bidirectional", "clip": 0.25}
-    yield "compat_clip_lstm", onnx_files.recurrent("LSTM", arrays, arrays.keys() - {"X", "initial_h"}, **words)
+    yield "compat_clip_lstm", alone("LSTM", arrays, **words)
 
 
 def by_onnxruntime(name, proto):

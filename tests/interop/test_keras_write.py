@@ -92,6 +92,17 @@ def test_a_chain_written_and_read_again_predicts_the_same(case, tmp_path):
 # ------------------------------------------------------------------------------------------------ what stands in the file
 
 
+@pytest.mark.parametrize("case", keras_cases.NETWORKS)
+def test_every_number_stands_in_the_file_once(case, tmp_path):
+    model, batch_size = keras_cases.model_of(case)
+    model.to_keras(tmp_path / "m.keras", batch_size=batch_size)
+    config, arrays = parts(tmp_path / "m.keras")
+    assert config["class_name"] == ("Sequential" if case in keras_cases.CHAINS else "Functional")
+    assert {array.dtype.name for array in arrays.values()} == {model.dtype.name}
+    left_out = [model.parameters[name].tobytes() for name in ("1.gain", "3.shift") if case == "frozen"]  # they do nothing
+    assert sorted([*(a.tobytes() for a in arrays.values()), *left_out]) == sorted(w.tobytes() for w in model.get_weights())
+
+
 def written(tmp_path, *layers, name="m.keras", **options):
     """(config.json, arrays) of a new network."""
     model = gw.Model(gw.Sequential(*layers), seed=0)
@@ -243,9 +254,11 @@ def test_the_file_is_the_same_every_time_and_nothing_is_left_beside_it(tmp_path,
     model.to_keras(tmp_path / "b.keras")
     assert sorted(os.listdir(tmp_path)) == ["a.keras", "b.keras"]
     with zipfile.ZipFile(tmp_path / "a.keras") as archive:
-        assert [(i.filename, i.compress_type, i.date_time) for i in archive.infolist()] == [
-            (name, zipfile.ZIP_STORED, (1980, 1, 1, 0, 0, 0)) for name in ("metadata.json", "config.json", "model.weights.h5")
-        ]
+        infos = archive.infolist()
+        assert [info.filename for info in infos] == ["metadata.json", "config.json", "model.weights.h5"]
+        for info in infos:
+            assert (info.compress_type, info.date_time) == (zipfile.ZIP_STORED, (1980, 1, 1, 0, 0, 0))
+            assert (info.create_system, info.external_attr) == (3, 0o644 << 16)
         assert json.loads(archive.read("metadata.json"))["keras_version"].startswith("3.")
 
 

@@ -32,6 +32,7 @@ from gatewright.layers import (
 
 ACTIVATIONS = {name: name for name in (
     "linear", "tanh", "sigmoid", "relu", "softplus", "silu", "softmax", "softsign", "elu", "leaky_relu", "gelu", "hard_sigmoid",
+    "log_softmax", "selu",
 )} | {"swish": "silu"}  # fmt: skip
 POLICIES = ("float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16")
 # What begins the weights or bounds their training: of no effect on a network that is read to be run.

@@ -114,7 +114,7 @@ def floats(*arrays: Array) -> None:
 def same(*arrays: Array) -> None:
     """Raises FormatError unless all are of one type."""
     if len({array.dtype for array in arrays}) > 1:
-        raise FormatError(f"inputs of types {' and '.join(str(array.dtype) for array in arrays[:4])}, wanted one")
+        raise FormatError(f"inputs of types {' and '.join(sorted({str(array.dtype) for array in arrays}))}, wanted one")
 
 
 def axis_of(axis: int, rank: int) -> int:

@@ -83,8 +83,7 @@ def bind(call: Call) -> Callable[..., Made]:
         same(*(array for array in (X, W, R, B, h, c, P) if array is not None))
         mine = kept is not None and all(a is b for a, b in zip((W, R, B, P), known, strict=True))  # else a default was replaced
         found = kept if kept is not None and mine else cell(call, W, R, B, P)
-        wide = found.params.dtype
-        x = (X if _batch_first(call) else X.swapaxes(0, 1)).astype(wide, copy=False) if X.ndim == 3 else X
+        x = _input(call, found, X)
         outputs = _run(call, found, x, _lengths(lengths, x), _states(call, found, x, (h, c)))
         return tuple(array.astype(X.dtype, copy=False) for array in outputs)
 
@@ -137,6 +136,16 @@ def _turned(y: Array, lengths: Array | None) -> Array:
 # --- inputs
 
 
+def _input(call: Call, found: Cell, X: Array) -> Array:
+    """X as (B, T, F), in the type that is computed in."""
+    layer = found.layer
+    if X.ndim != 3 or X.shape[2] != layer.input_size:
+        wanted = f"(batch, time, {layer.input_size})" if _batch_first(call) else f"(time, batch, {layer.input_size})"
+        raise FormatError(f"X has shape {X.shape}, wanted {wanted}")
+    call.room((*X.shape[:2], len(layer.directions), 8, layer.hidden_size))
+    return (X if _batch_first(call) else X.swapaxes(0, 1)).astype(found.params.dtype, copy=False)
+
+
 def _lengths(lengths: Array | None, x: Array) -> Array | None:
     """The checked sequence_lens; None where they say nothing."""
     if lengths is None:
@@ -149,13 +158,8 @@ def _lengths(lengths: Array | None, x: Array) -> Array | None:
 
 
 def _states(call: Call, found: Cell, x: Array, given: tuple[Array | None, ...]) -> Any:
-    """The initial state of our layer, zero where it is left out; checks x too."""
-    layer = found.layer
-    if x.ndim != 3 or x.shape[2] != layer.input_size:
-        wanted = f"(batch, time, {layer.input_size})" if _batch_first(call) else f"(time, batch, {layer.input_size})"
-        raise FormatError(f"X has shape {x.shape}, wanted {wanted}")
-    call.room((*x.shape[:2], len(layer.directions), 8, layer.hidden_size))
-    shapes = layer.state_shape(x.shape[0])
+    """The initial state of our layer, zero where it is left out."""
+    shapes = found.layer.state_shape(x.shape[0])
     if all(array is None for array in given):
         return None
     arrays = []

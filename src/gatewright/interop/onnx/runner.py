@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gatewright.arrays import Array
-from gatewright.errors import FormatError, GatewrightError, MissingExtraError
+from gatewright.errors import FormatError, GatewrightError, MissingExtraError, OptionError
 from gatewright.interop.onnx import operators
 from gatewright.interop.onnx.calls import MANY, Call, Setting
 from gatewright.interop.onnx.graph import Graph, Node, last_uses
@@ -97,7 +97,7 @@ def _bind(graph: Graph, node: Node, setting: Setting, constants: Mapping[str, Ar
     try:
         call = operators.bind(node, setting, constants)
         function = call.form.function(call) if call.form.binds else partial(call.form.function, call)
-    except MissingExtraError:
+    except (MissingExtraError, OptionError):  # kernel="compiled" where that can't be
         raise
     except (GatewrightError, *NUMPY) as error:
         raise _error(graph, node, error) from None
@@ -108,6 +108,8 @@ def _run(graph: Graph, step: Bound, inputs: list[Array | None]) -> dict[str, Arr
     """{name: array} of a node's outputs."""
     try:
         return _outputs(step, inputs)
+    except OptionError:
+        raise
     except (GatewrightError, *NUMPY) as error:
         raise _error(graph, step.call.node, error) from None
 
