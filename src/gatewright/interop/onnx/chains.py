@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from gatewright.activations import Activation
 from gatewright.arrays import Array
 from gatewright.errors import FormatError
-from gatewright.interop.onnx.terms import Item, Term
+from gatewright.interop.onnx.terms import Item, Mark, Term
 from gatewright.layers import (
     LSTM,
     Activate,
@@ -59,6 +59,8 @@ class _Chains:
         """The layers between two terms, or from the input on."""
         found: list[Item | Activation] = []
         while term is not start and term.before is not None:
+            if isinstance(term.item, Mark):
+                raise FormatError("it pads, or sums up, steps as no layer does")
             found.append(self._merged(term, term.before) if term.item is None else term.item)
             term = term.before
         return [self._used(item) for item in _activated(found[::-1])]

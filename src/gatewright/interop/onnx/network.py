@@ -11,7 +11,7 @@ from gatewright.interop.onnx import chains, layers, reader, recurrent
 from gatewright.interop.onnx.axes import FEATURES
 from gatewright.interop.onnx.calls import Setting
 from gatewright.interop.onnx.follow import Follow, Seen
-from gatewright.interop.onnx.graph import Graph
+from gatewright.interop.onnx.graph import Graph, Node
 from gatewright.interop.onnx.probe import Probe, probe
 from gatewright.interop.tensors import few
 from gatewright.layers import Sequential
@@ -44,8 +44,10 @@ def _read(graph: Graph, dtype: Any, compat: str | None) -> tuple[Sequential, Par
     follow = Follow(seen)
     for node in graph.nodes:
         if any(seen.depends(name) for name in node.outputs):
-            layers.read(follow, node)
+            _read_node(follow, node)
     name, *others = graph.outputs
+    if name in follow.refused:
+        raise follow.refused[name]
     if name not in follow.values:
         raise FormatError(f"the output {few([name])} does not depend on the input")
     y = follow.settled(graph.nodes[-1], follow.values[name])
@@ -55,6 +57,18 @@ def _read(graph: Graph, dtype: Any, compat: str | None) -> tuple[Sequential, Par
     layer, parameters = chains.whole(_part(follow, name, y), kind if dtype is None else dtype)
     _verify(follow, y, layer, parameters.astype(kind))
     return layer, parameters
+
+
+def _read_node(follow: Follow, node: Node) -> None:
+    """What a node gives; why that can't be told is said only if the output depends on it."""
+    before = [follow.refused[name] for name in node.inputs if name in follow.refused]
+    try:
+        if not before:
+            layers.read(follow, node)
+    except FormatError as error:
+        before = [error]
+    if before:
+        follow.refused |= dict.fromkeys(filter(None, node.outputs), before[0])
 
 
 def _dtype(seen: Probe, name: str) -> Any:
@@ -76,6 +90,8 @@ def _part(follow: Follow, name: str, y: Seen) -> Any:
 
 def _check_state(follow: Follow, name: str) -> None:
     """Raises FormatError unless a further output is a last state, which `run` gives."""
+    if name.removesuffix("_out") in follow.probe.roles.states and name.endswith("_out"):
+        return
     value = follow.values.get(name)
     ok = value is not None and value.points is None and all(
         part.term.how == "cell" or (part.term.recurrent is not None and not part.term.recurrent.return_sequences)
