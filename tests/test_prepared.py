@@ -18,6 +18,10 @@ NETWORKS = {
     "last": gw.Sequential(gw.LSTM(3, 7, bidirectional=True, return_sequences=False), gw.Dense(14, 2, activation="softmax")),
     "learned": gw.Sequential(gw.Dropout(0.5), gw.LSTM(3, 5, learn_initial_state=True), gw.LayerNorm(5), gw.Dense(5, 2)),
     "before": gw.GRU(3, 6, reset_after=False),
+    "causal": gw.Sequential(gw.Conv1D(3, 5, 3, padding="causal", dilation=2, activation="tanh"), gw.GRU(5, 4)),
+    "causal, stride": gw.Sequential(gw.GRU(3, 4), gw.Conv1D(4, 20, 3, padding="causal", stride=2)),
+    "same": gw.Sequential(gw.Conv1D(3, 5, 4, padding="same", stride=3, activation="softmax"), gw.LSTM(5, 4)),
+    "valid": gw.Conv1D(3, 5, 1, bias=False),
 }
 
 
@@ -56,6 +60,15 @@ def test_the_bits_are_those_of_the_general_way(name, monkeypatch):
         _, state = model.run(numbers(B, T, 3))
         same(model.run(x, state), general(model, x, state))
     assert [type(network) for network in made] == [prepared.Prepared] * 3  # one a shape: the calls did go this way
+
+
+def test_a_layer_without_a_state_begins_anew():
+    """None in the place of one layer's state, whatever the other's is."""
+    model = model_of(gw.Sequential(gw.GRU(3, 4), gw.LSTM(4, 5, learn_initial_state=True)))
+    x = numbers(2, 4, 3)
+    _, (first, second) = model.run(numbers(2, 4, 3))
+    for state in ((first, None), (None, second), (None, None), None, (first, second)):
+        same(model.run(x, state), general(model, x, state))
 
 
 def test_what_is_given_out_is_the_callers_own():

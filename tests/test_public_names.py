@@ -77,7 +77,7 @@ PUBLIC = [
 MEMBERS = {
     "Model": (
         "evaluate fit freeze get_weights gradcheck gradients kernels layer parameters predict run save set_weights state_like "
-        "stream summary to_pytorch to_rtneural unfreeze"
+        "stream summary to_keras to_pytorch to_rtneural unfreeze"
     ),
     "Stream": "reset run state step",
     "OnnxGraph": "inputs outputs run",
@@ -105,10 +105,11 @@ ARGUMENTS = {
         "activation bias bidirectional dropout go_backwards hidden_size init input_dropout input_size learn_initial_state "
         "num_layers recurrent_dropout return_sequences return_state_sequence stateful trainable",
     ),
-    "from_keras": "dtype kernel path threads",
+    "from_keras": "dtype kernel network path threads",
     "from_onnx": "compat dtype kernel path threads",
     "from_pytorch": "activation dtype kernel layers prefix source threads",
     "from_rtneural": "dtype kernel source threads",
+    "Model.to_keras": "batch_size path",
     "Model.to_rtneural": "path",
     "LSTM.forward": "kernel params rng state steps training x",
     "LSTM.backward": "cache dstate dy grads params",

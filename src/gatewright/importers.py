@@ -71,13 +71,18 @@ def from_rtneural(source: Any, *, dtype: Any = "float32", kernel: str = "auto", 
     return Model(layer, dtype=parameters.dtype, kernel=kernel, threads=threads, parameters=parameters)
 
 
-def from_keras(path: Any, *, dtype: Any = None, kernel: str = "auto", threads: int | None = None) -> Model:
+def from_keras(
+    path: Any, *, network: Layer | None = None, dtype: Any = None, kernel: str = "auto", threads: int | None = None
+) -> Model:
     """The Model that computes what a network of Keras' computes, from its file; it needs h5py (`gatewright[keras]`), not Keras.
 
-    path: a .keras file (Keras 3), or an .h5 file of a whole model (Keras 2 and 3). The network is a Sequential, or a Functional
-    one whose layers are a chain, of InputLayer, SimpleRNN, LSTM, GRU, Bidirectional, Dense, TimeDistributed(Dense), Embedding,
-    Masking, LayerNormalization, Dropout and its kin, and Activation behind a Dense. dtype: "float32", "float64", or None for
-    that of the weights (half types become float32). kernel and threads: as in gw.Model.
+    path: a .keras file (Keras 3, and 2.13 on), an .h5 file of a whole model (Keras 2 and 3), or one of weights alone, of
+    `save_weights`; that needs network=, our layers in the order of Keras': `network=gw.Sequential(gw.LSTM(1, 32), …)`.
+    The network is a Sequential or a graph with one input and one output, models in models too, of SimpleRNN, LSTM, GRU,
+    Bidirectional, Dense, Embedding, Masking, Conv1D, pooling in 1D, LayerNormalization, BatchNormalization, Dropout and its
+    kin, activations, RepeatVector, TimeDistributed, and Concatenate, Add, Multiply and Average of branches. Layers that are
+    called several times become gw.Shared. dtype: "float32", "float64", or None for that of the weights (half types become
+    float32). kernel and threads: as in gw.Model.
 
     Masked steps have Keras' output where the network ends in the recurrent layer itself, elsewhere zero. One UserWarning names
     what predictions don't show and training here would lack: regularizers, constraints, noise.
@@ -87,7 +92,7 @@ def from_keras(path: Any, *, dtype: Any = None, kernel: str = "auto", threads: i
     """
     from gatewright.interop import keras
 
-    layer, parameters, told = keras.read(path, None if dtype is None else float_dtype(dtype))
+    layer, parameters, told = keras.read(path, network, None if dtype is None else float_dtype(dtype))
     if told:
         warnings.warn(f"{path}: not kept, as it has no counterpart here: {'; '.join(told)}", UserWarning, stacklevel=2)
     return Model(layer, dtype=parameters.dtype, kernel=kernel, threads=threads, parameters=parameters)

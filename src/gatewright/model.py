@@ -10,7 +10,7 @@ from gatewright import checking, checks, files, inputs, layers, state, tables
 from gatewright.arrays import Array, float_dtype, numbers
 from gatewright.errors import OptionError, ShapeError
 from gatewright.inputs import Batch
-from gatewright.interop import pytorch, rtneural
+from gatewright.interop import keras_write, pytorch, rtneural
 from gatewright.interop.onnx import write as onnx
 from gatewright.layers import Layer, Recurrent, Sequential
 from gatewright.parameters import Parameters, Scope
@@ -299,6 +299,15 @@ class Model:
         A stack becomes single layers, a bias that is not there zeros, and Dropout, which is training's, is left out.
         """
         rtneural.write(self._layer, self._parameters, path)
+
+    def to_keras(self, path: Any, *, batch_size: int | None = None) -> None:
+        """Writes a .keras file that Keras 3 opens, of a network that predicts the same; needs h5py (`gatewright[keras]`).
+
+        It is a Sequential where every layer reads the one before it, else a Functional; a stack becomes single layers.
+        batch_size: for how many rows Keras is to build it, wanted where a layer has stateful=True. At dead steps Keras gives
+        other numbers than zero, but for recurrent layers. Raises OptionError, with the layer and why, for what Keras has not.
+        """
+        keras_write.write(self._network, self._parameters, path, batch_size)
 
     def to_onnx(self, path: Any, *, lengths: bool = False, state: bool = False, opset: int = 17) -> None:
         """Writes an ONNX file that takes any batch and time: input `x` (B, T, F), or (B, T) int64 indices, output `y`.

@@ -31,12 +31,11 @@ class Prepared:
         self.x, self.version, self._line = x, version, x.reshape(-1)
         self._zeros = np.zeros_like(self._line) if x.size <= FEW else None
         self._arrays = [array for _, array in tree_items(self.state)]
-        self._begin = [array.copy() for array in self._arrays]
+        self._begin = tree_map(np.copy, self.state)
 
     def begin(self, state: Any = None) -> None:
-        """Sets the state: to that with which it was prepared, or to the numbers of another."""
-        given = self._begin if state is None else [array for _, array in tree_items(state)]
-        for mine, array in zip(self._arrays, given, strict=True):
+        """Sets the state: to that with which it was prepared, or, where it is not None, to the numbers of another."""
+        for mine, (_, array) in zip(self._arrays, tree_items(_filled(state, self._begin)), strict=True):
             mine[...] = array
 
     def run(self, x: Array) -> bool:
@@ -54,6 +53,13 @@ class Prepared:
     def state_copy(self) -> Any:
         """The state, as the caller's own."""
         return tree_map(np.ndarray.copy, self.state)
+
+
+def _filled(state: Any, begin: Any) -> Any:
+    """`state` with what `begin` has wherever it has None."""
+    if state is None or begin is None or not isinstance(state, tuple):
+        return begin if state is None else state
+    return tuple(map(_filled, state, begin))
 
 
 def prepared(layer: Layer, params: Scope, x: Array, state: Any, kernel: str) -> Prepared | None:

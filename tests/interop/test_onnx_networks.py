@@ -11,8 +11,8 @@ F, H = onnx_networks.F, onnx_networks.H
 SIZES = (3, 7), (2, 5)
 LENGTHS = [5, 2, 4]
 EXACT = {"float32": 3e-6, "float64": 1e-12}
-# Constants that float32 can't hold: alpha = 1/6, clip = 0.3, epsilon. In the file they are what float32 makes of them.
-ROUNDED = {"lstm_cell_activation", "lstm_both_clip", "conv_stride", "global_average"}
+# Constants that float32 can't hold: alpha, clip, epsilon, selu's own. In the file they are what float32 makes of them.
+ROUNDED = {"lstm_cell_activation", "lstm_both_clip", "conv_stride", "global_average", "selu", "selu_conv"}
 
 
 def draws(model, batch):

@@ -4,15 +4,15 @@ import itertools
 from contextlib import nullcontext
 
 import goldens
+import hypothesis.strategies as st
 import numpy as np
 import onnx_files
 import oracle
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from refusals import refused
 
-from gatewright.errors import FormatError, OptionError
+from gatewright.errors import FormatError
 
 T, B, F, H = 7, 3, 2, 3
 GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
@@ -66,7 +66,7 @@ def by_oracle(kind, arrays, attributes):
     if direction == "reverse":  # the oracle's stand in the order of processing
         for row, n in zip(y, lengths or [x.shape[1]] * len(x), strict=True):
             row[:n] = row[:n][::-1].copy()
-    states = dict(zip(("Y_h", "Y_c"), (np.array(part) for part in final), strict=False))
+    states = dict(zip(("Y_h", "Y_c"), (np.array(part).reshape(ways, len(x), units) for part in final), strict=False))
     return {"Y": y.transpose(1, 2, 0, 3)} | states
 
 
@@ -120,6 +120,20 @@ def test_the_product_of_all_attributes(kind, direction, tmp_path):
     assert done == 2 ** len(optional) * 4 * len(OWN[kind])
 
 
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(st.data())
+def test_any_sizes_and_lengths(tmp_path_factory, data):
+    """No steps, no rows, rows without steps, one feature and one unit."""
+    kind, direction = data.draw(st.sampled_from(sorted(GATES))), data.draw(st.sampled_from(DIRECTIONS))
+    time, batch, units = (data.draw(st.integers(low, high)) for low, high in ((0, 5), (0, 4), (1, 4)))
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    arrays = draw(kind, 1 + (direction == "bidirectional"), rng, float, time, batch, units)
+    lengths = data.draw(st.none() | st.lists(st.integers(0, time), min_size=batch, max_size=batch))
+    arrays |= {} if lengths is None else {"sequence_lens": np.array(lengths, np.int32).reshape(batch)}
+    path = tmp_path_factory.mktemp("any") / "m.onnx"
+    agrees(path, kind, arrays, {"direction": direction}, layout=data.draw(st.integers(0, 1)))
+
+
 ALL = sorted(goldens.ONNX_NAMES)
 
 
@@ -149,17 +163,139 @@ def test_what_onnxruntime_gave(case, kernel, tmp_path):
     """In float32, as the specification says it, and with compat wherever onnxruntime does otherwise: clip and h."""
     about, arrays = RECORDED[case]
     kind = about["kind"].upper()
-    given = {name: a for name, a in arrays.items() if not name.startswith("Y")}
+    inputs = {name: a for name, a in arrays.items() if not name.startswith("Y")}
     words = {name: value for name, value in about.items() if name not in ("case", "kind") and value}
-    proto = onnx_files.recurrent(kind, given, ("W", "R", "B", "P"), hidden_size=H, **words)
+    proto = onnx_files.recurrent(kind, inputs, ("W", "R", "B", "P"), hidden_size=H, **words)
     path = tmp_path / "m.onnx"
     got = onnx_files.opened(path, proto, compat="onnxruntime", kernel=kernel).run(
-        {n: given[n] for n in given if n not in "WRBP"}
+        {n: a for n, a in inputs.items() if n not in "WRBP"}
     )
     for name, array in got.items():
         scale = max(1, np.abs(arrays[name]).max())
         np.testing.assert_allclose(array, arrays[name], rtol=0, atol=1e-5 * scale, err_msg=name)
-    spec = onnx_files.opened(path, proto).run({n: given[n] for n in given if n not in "WRBP"})
+    spec = onnx_files.opened(path, proto).run({n: a for n, a in inputs.items() if n not in "WRBP"})
     differs = kind == "LSTM" and about.get("clip")
     with pytest.raises(AssertionError) if differs else nullcontext():
         np.testing.assert_allclose(spec["Y"], arrays["Y"], rtol=0, atol=1e-5 * max(1, np.abs(arrays["Y"]).max()))
+
+
+# ---------------------------------------------------------------------------------------------------- what may be left out
+
+
+@pytest.mark.parametrize("kind", GATES)
+def test_any_outputs_may_be_left_out(kind, tmp_path):
+    arrays = draw(kind, 1, np.random.default_rng(2), np.float32)
+    names = ["Y", "Y_h", "Y_c"][: 3 if kind == "LSTM" else 2]
+    whole = onnx_files.opened(tmp_path / "m.onnx", onnx_files.recurrent(kind, arrays)).run(arrays)
+    for kept in itertools.product((True, False), repeat=len(names)):
+        outputs = [name if keep else "" for name, keep in zip(names, kept, strict=True)]
+        for wanted in (outputs, outputs[: len(outputs) - outputs[::-1].index(next((n for n in outputs[::-1] if n), ""))]):
+            got = onnx_files.opened(tmp_path / "m.onnx", onnx_files.recurrent(kind, arrays, outputs=wanted)).run(arrays)
+            assert list(got) == [name for name in wanted if name]
+            assert all(np.array_equal(array, whole[name]) for name, array in got.items())
+
+
+def test_one_of_the_two_states(tmp_path):
+    """The other is zero."""
+    arrays = draw("LSTM", 2, np.random.default_rng(3))
+    for name in ("initial_h", "initial_c"):
+        some = {key: a for key, a in arrays.items() if key != name}
+        agrees(tmp_path / "m.onnx", "LSTM", some, {"direction": "bidirectional"})
+
+
+def test_the_tanh_that_the_schema_has_too_much(tmp_path):
+    """RNN's default is two activations, which some write out for one direction."""
+    arrays = draw("RNN", 1, np.random.default_rng(4))
+    got = onnx_files.opened(tmp_path / "m.onnx", onnx_files.recurrent("RNN", arrays, activations=["Tanh", "Tanh"])).run(arrays)
+    np.testing.assert_allclose(got["Y"], by_oracle("RNN", arrays, {})["Y"], rtol=0, atol=1e-12)
+
+
+def test_constants_of_any_chain_of_nodes_are_found(tmp_path):
+    """Weights that other nodes make of constants are made once, when the file is read."""
+    rng = np.random.default_rng(5)
+    arrays = draw("GRU", 1, rng, np.float32)
+    turned = {"W": np.ascontiguousarray(arrays["W"][0].T), "axes": np.array([0]), **{n: arrays[n] for n in ("R", "B")}}
+    proto = onnx_files.recurrent("GRU", arrays, ("R", "B"))
+    plain = onnx_files.opened(tmp_path / "m.onnx", proto).run({n: arrays[n] for n in ("X", "W", "initial_h")})
+    nodes = [
+        onnx_files.helper.make_node("Transpose", ["W"], ["t"], perm=[1, 0]),
+        onnx_files.helper.make_node("Unsqueeze", ["t", "axes"], ["u"]),
+        onnx_files.helper.make_node("GRU", ["X", "u", "R", "B", "", "initial_h"], ["Y", "Y_h"]),
+    ]
+    given = {name: (arrays[name].dtype, arrays[name].shape) for name in ("X", "initial_h")}
+    graph = onnx_files.opened(tmp_path / "m.onnx", onnx_files.model(nodes, given, {"Y": "float32", "Y_h": "float32"}, turned))
+    assert [step.call.node.op for step in graph._program.nodes] == ["GRU"]
+    got = graph.run({name: arrays[name] for name in given})
+    assert all(np.array_equal(array, plain[name]) for name, array in got.items())
+
+
+# ---------------------------------------------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize(
+    ("kind", "attributes", "words"),
+    [
+        ("LSTM", {"direction": "backwards"}, "direction: 'backwards' is not supported; known: forward, reverse, bidirectional"),
+        ("LSTM", {"direction": "bidirectional"}, "W has shape (1, 12, 2), wanted (2, 12, 2) with direction='bidirectional'"),
+        ("LSTM", {"hidden_size": 4}, "hidden_size=4, and R is for 3 units"),
+        ("GRU", {"linear_before_reset": 2}, "linear_before_reset: 2 is not supported; known: 0, 1"),
+        ("LSTM", {"input_forget": -1}, "input_forget: -1 is not supported"),
+        ("LSTM", {"layout": 2}, "layout: 2 is not supported"),
+        ("GRU", {"input_forget": 1}, "the attribute 'input_forget' is not known in opset 14"),
+        ("RNN", {"clip": 0.0}, "clip: got 0.0, wanted a number above 0"),
+        ("RNN", {"clip": float("nan")}, "clip: got nan"),
+        ("RNN", {"activations": ["Swish"]}, "the activation 'Swish' is not known; known: Relu, Tanh"),
+        ("RNN", {"activations": ["tanh"]}, "the activation 'tanh' is not known"),
+        ("GRU", {"activations": ["Tanh"]}, "activations: got 1, wanted 2 for each of 1 directions"),
+        ("RNN", {"activations": ["Relu", "Relu"]}, "activations: got 2, wanted 1"),
+        ("RNN", {"activations": ["Elu"], "activation_alpha": [1.0, 2.0]}, "activation_alpha: 1 numbers more than"),
+        ("RNN", {"activation_beta": [1.0]}, "activation_beta: 1 numbers more than the functions take"),
+        ("RNN", {"activations": ["Elu"], "activation_alpha": [float("inf")]}, "activation 'elu': alpha: got inf"),
+    ],
+)
+def test_attributes_that_are_refused(kind, attributes, words, tmp_path):
+    arrays = draw(kind, 1, np.random.default_rng(0), np.float32)
+    for constants in ((), arrays.keys() - {"X"}):
+        with refused(FormatError, f"m.onnx: node 0 ({kind}): ", words):
+            proto = onnx_files.recurrent(kind, arrays, constants, **attributes)
+            onnx_files.opened(tmp_path / "m.onnx", proto).run({n: a for n, a in arrays.items() if n not in constants})
+
+
+def test_layout_is_not_known_before_opset_14(tmp_path):
+    arrays = draw("LSTM", 1, np.random.default_rng(0), np.float32)
+    with refused(FormatError, "the attribute 'layout' is not known in opset 13"):
+        onnx_files.opened(tmp_path / "m.onnx", onnx_files.recurrent("LSTM", arrays, opset=13, layout=1))
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "words"),
+    [
+        ("X", (7, 3, 5), "X has shape (7, 3, 5), wanted (time, batch, 2)"),
+        ("X", (7, 3), "X has shape (7, 3), wanted (time, batch, 2)"),
+        ("W", (1, 12), "W has shape (1, 12)"),
+        ("W", (1, 12, 0), "W has shape (1, 12, 0)"),
+        ("R", (1, 12, 4), "W has shape (1, 12, 2), wanted (1, 16, 2)"),
+        ("R", (), "W has shape (1, 12, 2), wanted (1, 0, 2)"),
+        ("B", (1, 12), "B has shape (1, 12), wanted (1, 24)"),
+        ("P", (9,), "P has shape (9,), wanted (1, 9)"),
+        ("initial_h", (1, 2, 3), "initial_h has shape (1, 2, 3)"),
+        ("initial_c", (3, 3), "initial_c has shape (3, 3)"),
+        ("sequence_lens", (2,), "sequence_lens: got int32 of shape (2,)"),
+    ],
+)
+def test_shapes_that_are_refused(name, shape, words, tmp_path):
+    arrays = draw("LSTM", 1, np.random.default_rng(0), np.float32) | {"sequence_lens": np.array([7, 7, 7], np.int32)}
+    arrays[name] = np.ones(shape, arrays[name].dtype)
+    with refused(FormatError, "m.onnx: node 0 (LSTM): ", words):
+        onnx_files.opened(tmp_path / "m.onnx", onnx_files.recurrent("LSTM", arrays)).run(arrays)
+
+
+def test_numbers_that_are_refused(tmp_path):
+    arrays = draw("LSTM", 1, np.random.default_rng(0), np.float32)
+    for lengths in ([8, 1, 1], [-1, 1, 1]):
+        some = arrays | {"sequence_lens": np.array(lengths, np.int32)}
+        with refused(FormatError, f"sequence_lens: got int32 of shape (3,): {lengths}, wanted 3 whole numbers from 0 to 7"):
+            onnx_files.opened(tmp_path / "m.onnx", onnx_files.recurrent("LSTM", some)).run(some)
+    some = arrays | {"R": arrays["R"].astype(float)}
+    with refused(FormatError, "inputs of types float32 and float64, wanted one"):
+        onnx_files.opened(tmp_path / "m.onnx", onnx_files.recurrent("LSTM", some)).run(some)

@@ -12,7 +12,7 @@ from gatewright.activations import Activation, ActivationLike
 from gatewright.arrays import Array, rows
 from gatewright.errors import OptionError, ShapeError, one_of
 from gatewright.layers import dispatch, sliding
-from gatewright.layers.base import Layer, Result, Rng, Shape, spread
+from gatewright.layers.base import Layer, Result, Rng, Shape, Step, spread
 from gatewright.layers.dispatch import Ask, Choice
 from gatewright.layers.simple import NARROW
 from gatewright.layers.sliding import Layout, Window
@@ -143,6 +143,29 @@ class Conv1D(Layer):
         out = spread(y, layout.live, (len(x), layout.time, self.output_size))
         after = ConvState(laid[self._last(layout)].swapaxes(0, 1).copy()) if self.memory else None
         return out, after, ConvCache(layout, read, z, y, code)
+
+    def prepare(self, params: Scope, x: Array, state: Any, kernel: str) -> Step | None:
+        run = self.choice(np.result_type(params["W"], x), kernel)
+        sequence = x if x.ndim == 3 else x[:, None]
+        layout = Layout(self.window, sequence.shape, None)
+        if run.load is None or not layout.time:
+            return None
+        (batch, time, features), first = sequence.shape, int(self.window.before(sequence.shape[1]))
+        laid = layout.lay(sequence)
+        before, inside, after = laid[:, : self.memory], laid[:, first : first + time], laid[:, time : time + self.memory]
+        memory = np.zeros((self.memory, batch, features), x.dtype) if state is None else state.x.copy()
+        views, read = layout.taps(laid), np.empty((batch, layout.time, self.kernel_size, features), x.dtype)
+        code = run.load()
+        runs, y = code.step(self._packed(code, params), read.reshape(-1, math.prod(self._kernel[:2])), self.output_size)
+
+        def lay() -> None:
+            inside[...] = sequence
+            before[...] = memory.swapaxes(0, 1)
+            np.stack(views, axis=2, out=read)
+            memory[...] = after.swapaxes(0, 1)
+
+        out = y.reshape((batch, layout.time, self.output_size) if x.ndim == 3 else (batch, self.output_size))
+        return Step((lay, *runs), out, ConvState(memory) if self.memory else None)
 
     def _grouped(self, taps: Array, live: Array | None) -> Array:
         """(B, T', K, F) as (G, N, K F / G): the live steps, a group apart."""

@@ -29,8 +29,9 @@ class RNN(Recurrent):
     num_layers: layers on top of each other, with `dropout`, a rate in [0, 1), of what goes from one to the next in training.
     input_dropout, recurrent_dropout: rates in [0, 1) of what training drops of the input, and of the hidden state on its way
         to U, where every gate has a mask of its own; the same numbers at every step (Gal & Ghahramani 2016; Keras' dropout
-        and recurrent_dropout). Masks are drawn anew in every forward pass: for every sequence (with `starts` every segment,
-        with tbptt every window), layer and direction.
+        and recurrent_dropout; with both, Keras has a mask a gate for the input too, and here one serves all). Masks are drawn
+        anew in every forward pass: for every sequence (with `starts` every segment, with tbptt every window), layer and
+        direction.
     bidirectional: a second layer that runs from the end, its output concatenated.
     return_state_sequence: the output is a State instead, every layer's and direction's h (and c) of every step, joined on
         the last axis: (B, T, num_layers * directions * hidden_size).

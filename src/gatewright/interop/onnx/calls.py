@@ -56,7 +56,7 @@ class Call:
     form: Form
     attributes: Mapping[str, Any]
     setting: Setting
-    fixed: Mapping[str, Array]  # constants that no caller can replace, by name
+    constants: Mapping[str, Array]  # of the graph so far; an input's default too, which a caller may replace
 
     def __getitem__(self, name: str) -> Any:
         return self.attributes[name]
@@ -76,7 +76,7 @@ class Call:
         return self[name]
 
 
-def bind(node: Node, form: Form, setting: Setting, fixed: Mapping[str, Array]) -> Call:
+def bind(node: Node, form: Form, setting: Setting, constants: Mapping[str, Array]) -> Call:
     """The call of a node. Raises FormatError for an attribute that its operator has not, or a wrong number of names."""
     for what, names, (fewest, most) in (("inputs", node.inputs, form.inputs), ("outputs", node.outputs, form.outputs)):
         if not fewest <= len(names) <= most:
@@ -98,16 +98,23 @@ def bind(node: Node, form: Form, setting: Setting, fixed: Mapping[str, Array]) -
         if name not in form.attributes:
             known = ", ".join(form.attributes) or "none"
             raise FormatError(f"the attribute {few([name])} is not known in opset {setting.opset}; known: {known}")
-    return Call(node, form, values, setting, fixed)
+    return Call(node, form, values, setting, constants)
 
 
 # --- what operators check
 
 
+def floats(*arrays: Array) -> None:
+    """Raises FormatError unless all hold floats; halves come as float32, or to those who take them as they are."""
+    for array in arrays:
+        if array.dtype.kind not in "fV":
+            raise FormatError(f"got {array.dtype} values, wanted floats")
+
+
 def same(*arrays: Array) -> None:
     """Raises FormatError unless all are of one type."""
     if len({array.dtype for array in arrays}) > 1:
-        raise FormatError(f"inputs of types {' and '.join(str(array.dtype) for array in arrays[:4])}, wanted one")
+        raise FormatError(f"inputs of types {' and '.join(sorted({str(array.dtype) for array in arrays}))}, wanted one")
 
 
 def axis_of(axis: int, rank: int) -> int:

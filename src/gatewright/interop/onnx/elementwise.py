@@ -3,21 +3,20 @@
 import math
 from collections.abc import Callable
 from functools import reduce
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from gatewright.activations import FORMULAS
 from gatewright.arrays import Array
 from gatewright.errors import FormatError
-from gatewright.interop.onnx.calls import MANY, Call, Form, Forms, broadcast, one, same
+from gatewright.interop.onnx.calls import MANY, Call, Form, Forms, broadcast, floats, one, same
 
 ALPHA = ("float", 1.0)
 
 
 def _floats(x: Array) -> Array:
-    if x.dtype.kind != "f":
-        raise FormatError(f"got {x.dtype} values, wanted floats")
+    floats(x)
     return x
 
 
@@ -96,10 +95,6 @@ def _power(call: Call, base: Array, exponent: Array) -> Array:
     return np.asarray(np.power(base.astype(float), exponent.astype(float)).astype(base.dtype))
 
 
-def _sign(x: Array) -> Array:
-    return np.sign(x)
-
-
 def _erf(x: Array) -> Array:
     # NumPy has none; the standard library's is right to the last digit.
     return np.asarray(np.frompyfunc(math.erf, 1, 1)(x.astype(float)), dtype=x.dtype)
@@ -165,52 +160,52 @@ HARD = {"alpha": ("float", 0.20000000298023224), "beta": ("float", 0.5)}
 SELU = {"alpha": ("float", 1.6732631921768188), "gamma": ("float", 1.0507010221481323)}
 
 
-def _forms() -> Forms:
-    """{operator: its forms}, of those that are one function, and then of the rest."""
-    floats: dict[str, Callable[..., Any]] = {
-        "Sqrt": np.sqrt, "Exp": np.exp, "Log": np.log, "Tanh": np.tanh, "Floor": np.floor, "Ceil": np.ceil, "Round": np.rint,
-        "Reciprocal": np.reciprocal, "Sin": np.sin, "Cos": np.cos, "IsNaN": np.isnan,
-        "Sigmoid": FORMULAS["sigmoid"].forward, "Softplus": FORMULAS["softplus"].forward,
-        "Softsign": FORMULAS["softsign"].forward,
-    }  # fmt: skip
-    since = {"IsNaN": 9, "Round": 11, "Sin": 7, "Cos": 7}
-    numbers: dict[str, Callable[..., Any]] = {
-        "Neg": np.negative,
-        "Abs": np.abs,
-        "Sign": _sign,
-        "Relu": FORMULAS["relu"].forward,
-        "Erf": _erf,
+Functions: TypeAlias = dict[str, tuple[int, Callable[..., Any]]]  # {operator: (the opset that it came with, what it is)}
+FLOATS: Functions = {
+    "Sqrt": (1, np.sqrt), "Exp": (1, np.exp), "Log": (1, np.log), "Tanh": (1, np.tanh), "Reciprocal": (1, np.reciprocal),
+    "Sigmoid": (1, FORMULAS["sigmoid"].forward), "Softplus": (1, FORMULAS["softplus"].forward),
+    "Softsign": (1, FORMULAS["softsign"].forward), "Floor": (1, np.floor), "Ceil": (1, np.ceil), "Round": (11, np.rint),
+    "Sin": (7, np.sin), "Cos": (7, np.cos), "IsNaN": (9, np.isnan),
+}  # fmt: skip
+NUMBERS: Functions = {
+    "Neg": (1, np.negative), "Abs": (1, np.abs), "Sign": (9, np.sign), "Erf": (9, _erf), "Relu": (1, FORMULAS["relu"].forward),
+}  # fmt: skip
+PAIRS: Functions = {
+    "Add": (7, np.add), "Sub": (7, np.subtract), "Mul": (7, np.multiply), "Div": (7, _divide),
+    "Less": (7, np.less), "Greater": (7, np.greater),
+    "LessOrEqual": (12, np.less_equal), "GreaterOrEqual": (12, np.greater_equal),
+}  # fmt: skip
+LOGIC: Functions = {"And": (7, np.logical_and), "Or": (7, np.logical_or), "Xor": (7, np.logical_xor)}
+VARIADIC: Functions = {"Min": (6, np.minimum), "Max": (6, np.maximum), "Sum": (6, np.add)}
+
+
+def _forms(functions: Functions, kind: Callable[..., Any], inputs: tuple[int, int], *words: str) -> Forms:
+    return {name: (Form(since, kind(function, *words), inputs),) for name, (since, function) in functions.items()}
+
+
+SIMPLE: Forms = _forms(FLOATS, _unary, (1, 1)) | _forms(NUMBERS, _numeric, (1, 1)) | _forms(VARIADIC, _variadic, (1, MANY))
+FORMS: Forms = (
+    SIMPLE
+    | _forms(PAIRS, _binary, (2, 2))
+    | _forms(LOGIC, _binary, (2, 2), "b")
+    | {
+        "Mean": (Form(6, _mean, (1, MANY)),),
+        "Mod": (Form(10, _modulo, (2, 2), {"fmod": ("int", 0)}),),
+        "Pow": (Form(7, _power, (2, 2)),),
+        "Equal": (Form(7, _binary(np.equal, "biuf"), (2, 2)),),
+        "Not": (Form(1, lambda call, x: _binary(np.not_equal, "b")(call, x, np.ones((), bool))),),
+        "Where": (Form(9, _where, (3, 3)),),
+        "Clip": (Form(6, _clip_attributes, (1, 1), LIMITS), Form(11, _clip, (1, 3))),
+        "LeakyRelu": (Form(6, _formula("leaky_relu", "alpha"), (1, 1), {"alpha": SLOPE}),),
+        "Elu": (Form(6, _formula("elu", "alpha"), (1, 1), {"alpha": ALPHA}),),
+        "Selu": (Form(6, _unary(_selu, "alpha", "gamma"), (1, 1), SELU),),
+        "Celu": (Form(12, _unary(_celu, "alpha"), (1, 1), {"alpha": ALPHA}),),
+        "HardSigmoid": (Form(6, _formula("hard_sigmoid", "alpha", "beta"), (1, 1), HARD),),
+        "HardSwish": (Form(14, _unary(lambda x: x * np.clip(x / 6 + 0.5, 0, 1))),),
+        "ThresholdedRelu": (Form(10, _formula("thresholded_relu", "alpha"), (1, 1), {"alpha": ALPHA}),),
+        "PRelu": (Form(7, _prelu, (2, 2)),),
+        "Gelu": (Form(20, _gelu, (1, 1), {"approximate": ("string", "none")}),),
+        "Mish": (Form(18, _unary(lambda x: x * np.tanh(FORMULAS["softplus"].forward(x)))),),
+        "Swish": (Form(24, _unary(_swish, "alpha"), (1, 1), {"alpha": ALPHA}),),
     }
-    binary: dict[str, Callable[..., Any]] = {"Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": _divide}
-    ordered = {"Less": np.less, "Greater": np.greater, "LessOrEqual": np.less_equal, "GreaterOrEqual": np.greater_equal}
-    logic = {"And": np.logical_and, "Or": np.logical_or, "Xor": np.logical_xor}
-    variadic = {"Min": np.minimum, "Max": np.maximum, "Sum": np.add}
-    found: Forms = {name: (Form(since.get(name, 1), _unary(function)),) for name, function in floats.items()}
-    found |= {name: (Form({"Sign": 9, "Erf": 9}.get(name, 1), _numeric(function)),) for name, function in numbers.items()}
-    found |= {name: (Form(7, _binary(function), (2, 2)),) for name, function in binary.items()}
-    found |= {name: (Form(12 if "Or" in name else 7, _binary(f), (2, 2)),) for name, f in ordered.items()}
-    found |= {name: (Form(7, _binary(function, "b"), (2, 2)),) for name, function in logic.items()}
-    found |= {name: (Form(6, _variadic(function), (1, MANY)),) for name, function in variadic.items()}
-    return found
-
-
-FORMS: Forms = _forms() | {
-    "Mean": (Form(6, _mean, (1, MANY)),),
-    "Mod": (Form(10, _modulo, (2, 2), {"fmod": ("int", 0)}),),
-    "Pow": (Form(7, _power, (2, 2)),),
-    "Equal": (Form(7, _binary(np.equal, "biuf"), (2, 2)),),
-    "Not": (Form(1, lambda call, x: _binary(np.not_equal, "b")(call, x, np.ones((), bool))),),
-    "Where": (Form(9, _where, (3, 3)),),
-    "Clip": (Form(6, _clip_attributes, (1, 1), LIMITS), Form(11, _clip, (1, 3))),
-    "LeakyRelu": (Form(6, _formula("leaky_relu", "alpha"), (1, 1), {"alpha": SLOPE}),),
-    "Elu": (Form(6, _formula("elu", "alpha"), (1, 1), {"alpha": ALPHA}),),
-    "Selu": (Form(6, _unary(_selu, "alpha", "gamma"), (1, 1), SELU),),
-    "Celu": (Form(12, _unary(_celu, "alpha"), (1, 1), {"alpha": ALPHA}),),
-    "HardSigmoid": (Form(6, _formula("hard_sigmoid", "alpha", "beta"), (1, 1), HARD),),
-    "HardSwish": (Form(14, _unary(lambda x: x * np.clip(x / 6 + 0.5, 0, 1))),),
-    "ThresholdedRelu": (Form(10, _formula("thresholded_relu", "alpha"), (1, 1), {"alpha": ALPHA}),),
-    "PRelu": (Form(7, _prelu, (2, 2)),),
-    "Gelu": (Form(20, _gelu, (1, 1), {"approximate": ("string", "none")}),),
-    "Mish": (Form(18, _unary(lambda x: x * np.tanh(FORMULAS["softplus"].forward(x)))),),
-    "Swish": (Form(24, _unary(_swish, "alpha"), (1, 1), {"alpha": ALPHA}),),
-}
+)

@@ -16,8 +16,10 @@ def read(entries: Any, path: Path, wanted: int) -> bytes:
     """
     about: dict[str, str] = {}
     for entry in entries:
-        if entry.key not in KEYS or entry.key in about:
-            raise FormatError(f"external data: {few([entry.key])} is not known, or there twice; known: {', '.join(KEYS)}")
+        if entry.key not in KEYS or entry.key in about or not isinstance(entry.value, str):
+            raise FormatError(
+                f"external data: {few([entry.key])} is not known, no text, or there twice; known: {', '.join(KEYS)}"
+            )
         about[entry.key] = entry.value
     file = _inside(about.get("location", ""), path)
     offset = _number(about.get("offset", "0"), "offset")

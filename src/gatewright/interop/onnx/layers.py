@@ -80,7 +80,7 @@ def _points(follow: Follow, node: Node, call: Call) -> None:
     means = node.op == "ReduceMean" and all(out == (*shape[:-1], 1) for out, shape in zip(*shapes, strict=True))
     if not means and (node.op == "ReduceMean" or shapes[0] != shapes[1]):
         follow.refuse(node, "it changes the shape as no layer does")
-    if any(value.axes[-1] != FEATURES for value in follow.dependent(node)) and (means or node.op == "Softmax"):
+    if any(value.axes[-1] != FEATURES for value in follow.dependent(node)) and (means or node.op in ("Softmax", "LogSoftmax")):
         follow.refuse(node, "it acts along another axis than that of the features")
     if not (node.op == "Add" and _bias(follow, node)):
         follow.points(node)

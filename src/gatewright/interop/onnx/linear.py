@@ -7,7 +7,7 @@ import numpy as np
 
 from gatewright.arrays import Array
 from gatewright.errors import FormatError
-from gatewright.interop.onnx.calls import Call, Form, Forms, axis_of, same
+from gatewright.interop.onnx.calls import Call, Form, Forms, axis_of, floats, same
 
 
 def _matmul(call: Call, a: Array, b: Array) -> Array:
@@ -43,6 +43,7 @@ def _scaled(x: Array, by: float) -> Array:
 def _layer_norm(call: Call, x: Array, scale: Array, shift: Array | None) -> tuple[Array, Array, Array]:
     """Over all axes from one on, in float32 where x is a half; y is of the type of x, mean and 1 / deviation are not."""
     call.choice("stash_type", (1,))
+    floats(x)
     axes = tuple(range(axis_of(call["axis"], x.ndim), x.ndim))
     wide = x if x.dtype == np.float64 else x.astype(np.float32)
     count = wide.dtype.type(math.prod(x.shape[k] for k in axes))
@@ -63,6 +64,7 @@ def _batch_norm(call: Call, x: Array, scale: Array, shift: Array, mean: Array, v
     """(B, C, …) with the running mean and variance of every channel (C,)."""
     if call.attributes.get("training_mode", 0) or not call.attributes.get("spatial", 1) or any(call.node.outputs[1:]):
         raise FormatError("only inference is supported: training_mode=0, spatial=1 and one output")
+    floats(x)
     channels = (x.shape[1],) if x.ndim > 1 else (1,)
     if any(part.shape != channels for part in (scale, shift, mean, variance)):
         raise FormatError(f"wanted scale, bias, mean and variance of shape {channels}")

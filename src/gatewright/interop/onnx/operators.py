@@ -28,9 +28,9 @@ def form_of(op: str, opset: int) -> Form:
     return found[-1]
 
 
-def bind(node: Node, setting: Setting, fixed: Mapping[str, Array]) -> Call:
+def bind(node: Node, setting: Setting, constants: Mapping[str, Array]) -> Call:
     """The call of a node: its form and its attributes. Raises FormatError, with the node's name, for what is not known."""
     try:
-        return calls.bind(node, form_of(node.op, setting.opset), setting, fixed)
+        return calls.bind(node, form_of(node.op, setting.opset), setting, constants)
     except FormatError as error:
         raise FormatError(f"{node.place}: {error}") from None

@@ -110,7 +110,7 @@ def _opset(model: Any) -> int:
 
 
 def _new(name: str, known: Iterable[str], what: str) -> None:
-    if not name:
+    if not name or not isinstance(name, str):  # protobuf gives bytes for what is no UTF-8
         raise FormatError(f"an {what} without a name")
     if name in known:
         raise FormatError(f"the {what} {few([name])} is there twice")
@@ -160,6 +160,8 @@ def _fits(array: Array, value: Value, name: str) -> None:
 def _node(node: Any, index: int, path: Path) -> Node:
     """One node, its attributes as plain values."""
     found = Node(node.op_type, node.name, index, tuple(node.input), tuple(node.output), {})
+    if not all(isinstance(name, str) for name in (node.op_type, node.name, *node.input, *node.output)):
+        raise FormatError(f"node {index}: a name that is no text")
     if node.domain not in DOMAINS:
         raise FormatError(f"{found.place}: the domain {few([node.domain])} is not supported, only ONNX's own operators are")
     attributes: dict[str, Attribute] = {}

@@ -8,6 +8,7 @@ states. Steps behind a row's length have a Y of zero and leave the states alone;
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -53,12 +54,13 @@ class Reading(NamedTuple):
 
     clips_cell: bool = True  # LSTM: clip also brings what goes into h, the activation of the cell state, into its bounds
     keeps_state: bool = True  # of a row of length 0, Y_h and Y_c are the initial states; else zero
-    constant: float | None = None  # what an alpha or beta is that is not given; None: ACTIVATIONS says, or it is refused
-    spare: bool = False  # whether alphas and betas that no function takes are left alone; else they are refused
+    defaults: Mapping[str, tuple[float, ...]] = MappingProxyType({})  # of alpha and beta, where they are others than above
+    lenient: bool = False  # names in any case, and more activations of an RNN, alphas and betas than are needed
 
 
-# onnxruntime 1.31, as recorded by tests/golden/record_onnx_graphs.py.
-READINGS = {None: Reading(), "onnxruntime": Reading(clips_cell=False, keeps_state=False, constant=0.0, spare=True)}
+# What onnxruntime 1.31 does, which tests/golden/record_onnx_graphs.py records. It has no layout=1, which runs here anyway.
+ZEROS = MappingProxyType({"ThresholdedRelu": (0.0,), "ScaledTanh": (0.0, 0.0), "Affine": (0.0, 0.0)})
+READINGS = {None: Reading(), "onnxruntime": Reading(clips_cell=False, keeps_state=False, defaults=ZEROS, lenient=True)}
 
 
 class Cell(NamedTuple):
@@ -73,16 +75,15 @@ def bind(call: Call) -> Callable[..., Made]:
     """What runs a node; where its weights are constants, they are brought into our form once, here."""
     names = dict(zip(INPUTS, call.node.inputs, strict=False))
     weights = [names.get(name, "") for name in ("W", "R", "B", "P")]
-    kept: Cell | None = None
-    if all(not name or name in call.fixed for name in weights):
-        kept = cell(call, *(call.fixed.get(name) for name in weights))
+    known = [call.constants.get(name) for name in weights]
+    kept = cell(call, *known) if all(not name or name in call.constants for name in weights) else None
 
     def run(X: Array, W: Array, R: Array, B: Array | None, lengths: Array | None, h: Array | None,
             c: Array | None = None, P: Array | None = None) -> Made:  # fmt: skip
         same(*(array for array in (X, W, R, B, h, c, P) if array is not None))
-        found = kept or cell(call, W, R, B, P)
-        wide = found.params.dtype
-        x = (X if _batch_first(call) else X.swapaxes(0, 1)).astype(wide, copy=False) if X.ndim == 3 else X
+        mine = kept is not None and all(a is b for a, b in zip((W, R, B, P), known, strict=True))  # else a default was replaced
+        found = kept if kept is not None and mine else cell(call, W, R, B, P)
+        x = _input(call, found, X)
         outputs = _run(call, found, x, _lengths(lengths, x), _states(call, found, x, (h, c)))
         return tuple(array.astype(X.dtype, copy=False) for array in outputs)
 
@@ -135,6 +136,16 @@ def _turned(y: Array, lengths: Array | None) -> Array:
 # --- inputs
 
 
+def _input(call: Call, found: Cell, X: Array) -> Array:
+    """X as (B, T, F), in the type that is computed in."""
+    layer = found.layer
+    if X.ndim != 3 or X.shape[2] != layer.input_size:
+        wanted = f"(batch, time, {layer.input_size})" if _batch_first(call) else f"(time, batch, {layer.input_size})"
+        raise FormatError(f"X has shape {X.shape}, wanted {wanted}")
+    call.room((*X.shape[:2], len(layer.directions), 8, layer.hidden_size))
+    return (X if _batch_first(call) else X.swapaxes(0, 1)).astype(found.params.dtype, copy=False)
+
+
 def _lengths(lengths: Array | None, x: Array) -> Array | None:
     """The checked sequence_lens; None where they say nothing."""
     if lengths is None:
@@ -147,13 +158,8 @@ def _lengths(lengths: Array | None, x: Array) -> Array | None:
 
 
 def _states(call: Call, found: Cell, x: Array, given: tuple[Array | None, ...]) -> Any:
-    """The initial state of our layer, zero where it is left out; checks x too."""
-    layer = found.layer
-    if x.ndim != 3 or x.shape[2] != layer.input_size:
-        wanted = f"(batch, time, {layer.input_size})" if _batch_first(call) else f"(time, batch, {layer.input_size})"
-        raise FormatError(f"X has shape {x.shape}, wanted {wanted}")
-    call.room((*x.shape[:2], len(layer.directions), 8, layer.hidden_size))
-    shapes = layer.state_shape(x.shape[0])
+    """The initial state of our layer, zero where it is left out."""
+    shapes = found.layer.state_shape(x.shape[0])
     if all(array is None for array in given):
         return None
     arrays = []
@@ -229,6 +235,8 @@ def activations(call: Call, ways: int) -> dict[str, Any]:
     if clip is not None and not 0 < clip < np.inf:
         raise FormatError(f"clip: got {clip}, wanted a number above 0")
     names = DEFAULTS[op] * ways if call["activations"] is None else call["activations"]
+    if op == "RNN" and (reading.lenient or names == ("Tanh", "Tanh")):  # the schema's default, for one direction too
+        names = names[:ways]
     if len(names) != len(DEFAULTS[op]) * ways:
         raise FormatError(f"activations: got {len(names)}, wanted {len(DEFAULTS[op])} for each of {ways} directions")
     given = {name: list(call[f"activation_{name}"] or ()) for name in ("alpha", "beta")}
@@ -237,19 +245,21 @@ def activations(call: Call, ways: int) -> dict[str, Any]:
         bounded = None if clip is None or (option == "cell_activation" and not reading.clips_cell) else clip
         found[option].append(_activation(name, given, reading, bounded))
     for constant, left in given.items():
-        if left and not reading.spare:
+        if left and not reading.lenient:
             raise FormatError(f"activation_{constant}: {len(left)} numbers more than the functions take")
     return {option: each[0] if ways == 1 else tuple(each) for option, each in found.items()}
 
 
 def _activation(name: str, given: Mapping[str, list[float]], reading: Reading, clip: float | None) -> Activation:
     """One activation, which takes the next of the constants if it takes any."""
+    if reading.lenient:
+        name = next((known for known in ACTIVATIONS if known.lower() == name.lower()), name)
     if name not in ACTIVATIONS:
         raise FormatError(f"the activation {few([name])} is not known; known: {', '.join(ACTIVATIONS)}")
     ours, defaults = ACTIVATIONS[name]
     constants: dict[str, float] = {}
-    for constant, default in zip(("alpha", "beta"), defaults, strict=False):
-        value = given[constant].pop(0) if given[constant] else default if reading.constant is None else reading.constant
+    for constant, default in zip(("alpha", "beta"), reading.defaults.get(name, defaults), strict=False):
+        value = given[constant].pop(0) if given[constant] else default
         if value is None:
             raise FormatError(f"the activation {name} needs activation_{constant}, which has no default")
         constants[constant] = value

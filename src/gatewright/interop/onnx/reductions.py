@@ -8,7 +8,7 @@ import numpy as np
 
 from gatewright.arrays import Array
 from gatewright.errors import FormatError
-from gatewright.interop.onnx.calls import Call, Form, Forms, axes_of, axis_of, ints, one
+from gatewright.interop.onnx.calls import Call, Form, Forms, axes_of, axis_of, floats, ints, one
 
 
 class Kind(NamedTuple):
@@ -62,7 +62,7 @@ def _reduction(kind: Kind) -> tuple[Callable[..., Array], Callable[..., Array]]:
         found = tuple(range(x.ndim)) if axes is None else axes_of(axes, x.ndim)
         keep = bool(call.choice("keepdims", (0, 1)))
         x = kind.before(x)
-        return kind.after(kind.reduce(x, found, keep) if found else x)
+        return np.asarray(kind.after(kind.reduce(x, found, keep) if found else x), x.dtype)
 
     def by_attribute(call: Call, x: Array) -> Array:
         return reduce(call, x, call["axes"])
@@ -116,6 +116,7 @@ def _along(function: Callable[[Array, int], Array]) -> Callable[[Call, Array], A
     """From opset 13 on: along one axis."""
 
     def run(call: Call, x: Array) -> Array:
+        floats(x)
         return function(x, axis_of(call["axis"], x.ndim))
 
     return run
@@ -125,8 +126,9 @@ def _flattened(function: Callable[[Array, int], Array]) -> Callable[[Call, Array
     """Before opset 13: over all axes from one on, together."""
 
     def run(call: Call, x: Array) -> Array:
+        floats(x)
         axis = axis_of(call["axis"], x.ndim)
-        return function(x.reshape(*x.shape[:axis], int(np.prod(x.shape[axis:]))), -1).reshape(x.shape)
+        return function(x.reshape(*x.shape[:axis], math.prod(x.shape[axis:])), -1).reshape(x.shape)
 
     return run
 
@@ -138,7 +140,7 @@ KINDS = {
     "ReduceMax": Kind(_extreme(True)),
     "ReduceMin": Kind(_extreme(False)),
     "ReduceL1": Kind(_sum, before=np.abs),
-    "ReduceL2": Kind(_sum, before=np.square, after=lambda x: np.sqrt(x).astype(x.dtype, copy=False)),
+    "ReduceL2": Kind(_sum, before=np.square, after=np.sqrt),
     "ReduceSumSquare": Kind(_sum, before=np.square),
     "ReduceLogSum": Kind(_sum, after=np.log),
     "ReduceLogSumExp": Kind(_log_sum_exp),

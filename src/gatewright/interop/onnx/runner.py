@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gatewright.arrays import Array
-from gatewright.errors import FormatError, GatewrightError, MissingExtraError
+from gatewright.errors import FormatError, GatewrightError, MissingExtraError, OptionError
 from gatewright.interop.onnx import operators
 from gatewright.interop.onnx.calls import MANY, Call, Setting
 from gatewright.interop.onnx.graph import Graph, Node, last_uses
@@ -47,7 +47,7 @@ def prepare(graph: Graph, setting: Setting) -> Program:
             inputs = [fixed.get(name) for name in node.inputs]
             cost = sum(0 if array is None else array.nbytes for array in inputs)
             known = all(name in fixed for name in node.inputs if name)
-            step = _bind(graph, node, setting, fixed, gone)
+            step = _bind(graph, node, setting, constants, gone)
             if known and node.op in operators.CHEAP and cost <= left:
                 made = _folded(step, inputs, left - cost)
             if made is None:
@@ -93,11 +93,11 @@ def _own(array: Array, taken: set[int]) -> Array:
 # --- one node
 
 
-def _bind(graph: Graph, node: Node, setting: Setting, fixed: Mapping[str, Array], gone: tuple[str, ...]) -> Bound:
+def _bind(graph: Graph, node: Node, setting: Setting, constants: Mapping[str, Array], gone: tuple[str, ...]) -> Bound:
     try:
-        call = operators.bind(node, setting, fixed)
+        call = operators.bind(node, setting, constants)
         function = call.form.function(call) if call.form.binds else partial(call.form.function, call)
-    except MissingExtraError:
+    except (MissingExtraError, OptionError):  # kernel="compiled" where that can't be
         raise
     except (GatewrightError, *NUMPY) as error:
         raise _error(graph, node, error) from None
@@ -108,6 +108,8 @@ def _run(graph: Graph, step: Bound, inputs: list[Array | None]) -> dict[str, Arr
     """{name: array} of a node's outputs."""
     try:
         return _outputs(step, inputs)
+    except OptionError:
+        raise
     except (GatewrightError, *NUMPY) as error:
         raise _error(graph, step.call.node, error) from None
 

@@ -20,10 +20,12 @@ class OnnxGraph:
     """An ONNX file that runs, in NumPy, its recurrent operators compiled where they can be; it needs the onnx package to read.
 
     path: an .onnx file of opset 7 or later, whose operators are those around recurrent networks: RNN, GRU and LSTM with all
-    that they can be, products, arithmetic, activations, norms, pooling, and what gathers, slices and reshapes. compat:
-    "onnxruntime" does as onnxruntime does where that differs from ONNX's specification: no clipping of what goes into an LSTM's
-    activation h, final states of zero for rows of length 0, alphas and betas of 0 where none is given, and further ones left
-    alone; None follows the specification, in which such a row keeps its initial state. kernel and threads: as in gw.Model.
+    that they can be, products, arithmetic, activations, norms, pooling, and what gathers, slices and reshapes.
+    compat: None follows ONNX's specification; where that is silent, a row of length 0 keeps its initial state. "onnxruntime"
+    does as onnxruntime does where that is something else: no clip of what goes into an LSTM's activation h, final states of
+    zero for rows of length 0, alphas and betas of 0 for ThresholdedRelu, ScaledTanh and Affine where none is given, and more of
+    them than are needed.
+    kernel and threads: as in gw.Model.
     limit: the bytes that one value may have, and that all may have together at a time, beyond the file's own.
 
     Weights that are constants are brought into our form once, here. One graph can be run by several threads.

@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from gatewright.arrays import Array
 from gatewright.errors import FormatError
-from gatewright.interop.onnx.calls import NEEDED, Call, Form, Forms, same
+from gatewright.interop.onnx.calls import NEEDED, Call, Form, Forms, floats, same
 
 AUTO = ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
 
@@ -54,7 +54,7 @@ def window_of(call: Call, x: Array, size: tuple[int, ...]) -> Window:
             less, more = tuple(n // 2 for n in total), tuple(n - n // 2 for n in total)
             ends = (less, more) if auto == "SAME_UPPER" else (more, less)
             window = window._replace(before=ends[0], after=ends[1])
-    if call.attributes.get("ceil_mode", 0):
+    if "ceil_mode" in call.attributes and call.choice("ceil_mode", (0, 1)):
         window = window._replace(beyond=tuple(_beyond(window, spatial, k) for k in range(rank)))
     return window
 
@@ -87,6 +87,7 @@ def _views(call: Call, x: Array, window: Window, value: Any) -> Array:
 def _conv(call: Call, x: Array, W: Array, b: Array | None) -> Array:
     """(B, C, …) and W (O, C / group, window …) -> (B, O, places …)."""
     same(x, W, *(() if b is None else (b,)))
+    floats(x)
     group, size = call["group"], call["kernel_shape"]
     fits = x.ndim == W.ndim >= 3 and group >= 1 and W.shape[0] % group == 0 and x.shape[1] == W.shape[1] * group
     if not fits or (size is not None and size != W.shape[2:]) or (b is not None and b.shape != W.shape[:1]):
@@ -114,6 +115,7 @@ def _max_pool(call: Call, x: Array) -> Array:
 
 def _average_pool(call: Call, x: Array) -> Array:
     """The mean of what a window sees, padding counted only with count_include_pad."""
+    floats(x)
     window = window_of(call, x, call["kernel_shape"])
     axes = tuple(range(x.ndim, 2 * x.ndim - 2))
     total = _views(call, x, window, 0).sum(axis=axes)
@@ -129,6 +131,7 @@ def _whole(function: Callable[..., Any]) -> Callable[[Call, Array], Array]:
     """Over all numbers of a channel."""
 
     def run(call: Call, x: Array) -> Array:
+        floats(x)
         if x.ndim < 3 or not math.prod(x.shape[2:]):
             raise FormatError(f"x has shape {x.shape}, wanted (batch, channels, …)")
         return np.asarray(function(x, axis=tuple(range(2, x.ndim)), keepdims=True))

@@ -2,13 +2,13 @@
 
 import math
 
-from gatewright.activations import Activation
+from gatewright.activations import ROWWISE, Activation
 from gatewright.errors import OptionError
 from gatewright.interop.onnx.draft import Draft
 
 PLAIN = {
     "tanh": "Tanh", "sigmoid": "Sigmoid", "relu": "Relu", "softsign": "Softsign", "softplus": "Softplus", "elu": "Elu",
-    "leaky_relu": "LeakyRelu", "thresholded_relu": "ThresholdedRelu", "hard_sigmoid": "HardSigmoid",
+    "leaky_relu": "LeakyRelu", "selu": "Selu", "thresholded_relu": "ThresholdedRelu", "hard_sigmoid": "HardSigmoid",
 }  # fmt: skip
 
 
@@ -26,8 +26,8 @@ def activated(draft: Draft, activation: Activation, x: str, place: str) -> str:
     if name in PLAIN:
         attributes = {key: value for key, value in (("alpha", alpha), ("beta", beta)) if value is not None}
         return draft.add(PLAIN[name], [x], place, attributes)
-    if name == "softmax":
-        return draft.add("Softmax", [x], place, {"axis": -1})
+    if name in ROWWISE:
+        return draft.add("Softmax" if name == "softmax" else "LogSoftmax", [x], place, {"axis": -1})
     if name == "silu":
         return two("Mul", x, draft.add("Sigmoid", [x], place))
     if name == "gelu":  # x (1 + erf(x / sqrt(2))) / 2
