@@ -77,7 +77,7 @@ def _roles(graph: Graph, sources: dict[str, frozenset[str]]) -> Roles:
     lengths, states = set[str](), set[str]()
     for node in graph.nodes:
         if node.op in RECURRENT:
-            lengths |= _fed(node, (4,), sources)
+            lengths |= {name for name in _fed(node, (4,), sources) if len(graph.inputs[name].shape or ()) == 1}
             states |= _fed(node, (5, 6), sources)
     vectors = {name for name in inputs if len(graph.inputs[name].shape or ()) == 1}
     lengths |= {name for name in vectors if graph.inputs[name].dtype.kind in "iu"}

@@ -21,7 +21,7 @@ INITIAL = {"h0": 5, "c0": 6}  # where the operator's inputs are
 def read(follow: Follow, node: Node, call: Call) -> None:
     """Y, Y_h and Y_c of a node."""
     if any(follow.probe.depends(name) for name in node.inputs[1:]):
-        follow.refuse(node, "its weights or its initial state depend on the input")
+        follow.refuse(node, "its weights, lengths or initial states depend on the input")
     value = follow.one(node)
     part, batch_first = follow.part(node, value), bool(call.attributes.get("layout", 0))
     batch, time = (0, 1) if batch_first else (1, 0)
@@ -40,7 +40,7 @@ def read(follow: Follow, node: Node, call: Call) -> None:
         reverse = bool(d) or whole.layer.go_backwards
         layer = layer.replace(go_backwards=reverse != part.flipped, learn_initial_state=bool(learned))
         arrays |= {name: array[d] for name, array in learned.items()}
-        item = Item(layer, arrays, follow.origin(node, 1, 2))
+        item = Item(layer, arrays, follow.origin(node, 1, 2) | {f"direction {d}"})
         parts.append(Part(Term("layer", layer.hidden_size, (part.term,), item), reverse))
     _give(follow, node, parts, value.axes, batch_first)
 
