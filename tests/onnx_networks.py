@@ -94,13 +94,13 @@ def layer_of(name):
     return gw.Sequential(*found) if isinstance(found, list) else found
 
 
-def model_of(name, dtype="float32"):
+def model_of(name, dtype="float32", kernel="auto"):
     """A Model with random weights, none of them zero."""
-    model = gw.Model(layer_of(name), dtype=dtype, seed=1)
+    model = gw.Model(layer_of(name), dtype=dtype)
     rng = np.random.default_rng(2)
     arrays = {name: 0.5 * rng.standard_normal(array.shape) for name, array in model.parameters.items()}
     arrays = {name: abs(array) + 0.5 if name.endswith("var") else array for name, array in arrays.items()}
-    return gw.Model(model.layer, dtype=dtype, parameters=gw.Parameters.of(arrays, dtype=dtype))
+    return gw.Model(model.layer, dtype=dtype, kernel=kernel, parameters=gw.Parameters.of(arrays, dtype=dtype))
 
 
 def inputs(model, batch, time, seed=3):

@@ -27,7 +27,7 @@ TOLERANCE = 1e-4  # of the largest output: this is no proof of exactness, but of
 def read(path: Any, output: str | None, dtype: Any, compat: str | None) -> tuple[Sequential, Parameters, int]:
     """The layers of a file that give an output, None for the first, and how many weights are there more than once now.
 
-    Raises OptionError for an unknown one, MissingFileError, MissingExtraError, or FormatError with the file's name and the node.
+    Raises OptionError for an unknown one, MissingFileError, MissingExtraError, or FormatError with file and node.
     """
     if compat not in recurrent.READINGS:
         raise one_of("compat", compat, recurrent.READINGS)
