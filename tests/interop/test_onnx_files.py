@@ -399,6 +399,11 @@ GROWING = {
         {"x3": np.ones((1, 1, 1), np.float32), "big": np.array([2**14, 2**12, 1]),
          "W": np.ones((1, 40, 1), np.float32), "R": np.ones((1, 40, 10), np.float32)},
     ),
+    "Slice": (  # small parts, each of which keeps a large whole
+        [n for k in range(40) for n in (node("Neg", ["x"], [f"n{k}"]), node("Slice", [f"n{k}", "a", "b"], [f"m{k}"]))]
+        + [node("Sum", [f"m{k}" for k in range(40)])],
+        {"a": np.array([0, 0]), "b": np.array([1, 1])},
+    ),
     "Mul": ([node("Mul", ["x", "x"], [f"m{k}"]) for k in range(40)] + [node("Sum", [f"m{k}" for k in range(40)])], {}),
 }  # fmt: skip
 
@@ -407,8 +412,8 @@ GROWING = {
 def test_memory_is_bounded(name, tmp_path):
     """A node of a few bytes that would make terabytes is refused, and says what it would have made."""
     nodes, constants = GROWING[name]
-    x = np.zeros((2**17, 3) if name == "Mul" else (2, 3), np.float32)
-    graph = opened(tmp_path, plain(nodes, constants), **({"limit": 2**25} if name in ("Mul", "Concat") else {}))
+    x = np.zeros((2**17, 3) if name in ("Mul", "Slice") else (2, 3), np.float32)
+    graph = opened(tmp_path, plain(nodes, constants), **({"limit": 2**25} if name in ("Mul", "Slice", "Concat") else {}))
     tracemalloc.start()
     try:
         with refused(FormatError, "m.onnx: node 'it' (", "bytes", "more than the limit of", "(limit=)"):
