@@ -1,5 +1,7 @@
 """`gatewright convert` and `gatewright inspect`: every format in, every format out, and one line where that can't be."""
 
+import zipfile
+
 import goldens
 import keras_goldens
 import numpy as np
@@ -85,7 +87,7 @@ def test_a_keras_network(capsys, tmp_path):
     code, out, _ = run(capsys, "convert", source, target, "--verify")
     assert code == 0
     assert "LSTM(2, 3)" in out
-    assert f"verify: {source}: keras is not installed, so Keras's own runtime was not asked" in out
+    assert f"verify: {source}: keras is not installed, so Keras's runtime was not asked" in out
     a = keras_goldens.GOLDEN["stack"][1]
     np.testing.assert_allclose(gw.load(target).predict(a["x"]), a["y"], rtol=0, atol=1e-6)
 
@@ -110,7 +112,13 @@ def test_what_a_state_dict_does_not_say(capsys, tmp_path):
     assert "activation='relu'" in out
     refused(capsys, "convert", torch_file(tmp_path, "tagger"), target, words=["'fc'", "'lstm'", "layers="])
     refused(
-        capsys, "convert", keras_file(tmp_path, "stack.keras"), target, "--layers", "a", words=["--layers", "PyTorch", "Keras"]
+        capsys,
+        "convert",
+        keras_file(tmp_path, "stack.keras"),
+        target,
+        "--layers",
+        "a",
+        words=["--layers is for PyTorch's files", "is Keras's"],
     )
 
 
@@ -126,8 +134,9 @@ class Wrong:
     def name(self):
         return "Wrong 1.0"
 
-    def run(self, path, x, model, args):
-        return self.change(model.predict(x))
+    def pair(self, path, model, args):
+        y = model.predict(runtimes.draw(model, 3, 32))
+        return self.change(y), y
 
 
 @pytest.mark.parametrize(
@@ -135,6 +144,7 @@ class Wrong:
     [
         (lambda y: y + np.float32(2**-20), 0, "run by Wrong 1.0: largest deviation 9.5e-07"),
         (lambda y: y + 1e-3, 1, "run by Wrong 1.0: largest deviation 0.001"),
+        (lambda y: y @ y, 1, "run by Wrong 1.0: failed: matmul"),
         (lambda y: y[:, 1:], 1, "run by Wrong 1.0: an output of shape (3, 31, 2), where gatewright gives (3, 32, 2)"),
     ],
 )
@@ -176,13 +186,37 @@ def test_inspect_tells_the_arrays_of_a_state_dict(capsys, tmp_path):
     path = torch_file(tmp_path, "tagger")
     code, out, _ = run(capsys, "inspect", path)
     assert code == 0
-    assert "18 arrays, float32" in out
+    assert "18 arrays" in out
     assert "  fc.weight                  (2, 8)" in out
     assert "not read as a model: " in out
     assert "layers=[…]" in out
     code, out, _ = run(capsys, "inspect", path, "--prefix", "lstm")
     assert "LSTM(3, 4, num_layers=2, bidirectional=True)" in out
     assert "fc.weight" not in out
+
+
+def test_an_onnx_graph_with_several_outputs(capsys, tmp_path):
+    with zipfile.ZipFile(goldens.GOLDEN / "onnx_graphs.zip") as archive:
+        archive.extract("tf_forward_gru_18.onnx", tmp_path)
+    path = tmp_path / "tf_forward_gru_18.onnx"
+    code, out, _ = run(capsys, "inspect", path)
+    assert code == 0
+    for words in ("opset 18", "input   x: float32 (B, T, 3)", "output  p: float32 (any shape)", "GRU 1", "output= picks"):
+        assert words in out
+    code, out, _ = run(capsys, "inspect", path, "--output", "p")
+    assert "GRU(3, " in out
+    assert run(capsys, "convert", path, tmp_path / "p.keras", "--output", "p", "--verify")[0] == 0
+    refused(capsys, "convert", path, tmp_path / "q.keras", "--output", "q", words=["output='q' is unknown; known: 'y', 'p'"])
+
+
+def test_inspect_tells_the_arrays_of_weights_alone(capsys, tmp_path):
+    path = tmp_path / "some.weights.h5"
+    path.write_bytes(keras_goldens.content(next(name for name in keras_goldens.files() if name.endswith(".weights.h5"))))
+    code, out, _ = run(capsys, "inspect", path)
+    assert code == 0
+    assert "written by Keras 3, weights alone" in out
+    assert "/vars/0  (" in out
+    assert "not read as a model" in out
 
 
 @pytest.mark.parametrize(

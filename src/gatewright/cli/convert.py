@@ -7,12 +7,11 @@ import numpy as np
 
 from gatewright.arrays import Array
 from gatewright.cli import models, runtimes
-from gatewright.errors import OptionError
 from gatewright.interop.formats import FORMATS
-from gatewright.layers import Embedding, leaves
 from gatewright.model import Model
 
-BATCH, TIME, TOLERANCE = 3, 32, 1e-5
+TOLERANCE = 1e-5  # relative to the largest output, or to 1
+_PLAIN = argparse.Namespace(**dict.fromkeys(models.OPTIONS))  # B says all by itself
 
 
 def add_to(commands: Any) -> None:
@@ -49,48 +48,35 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _verified(found: models.Read, args: argparse.Namespace, kind: str) -> bool:
-    """Prints how far every runtime, and B read again, is from the model; whether all are near."""
-    x = _input(found.model, runtimes.steps(found.kind, args.source) or TIME)
-    y = found.model.predict(x)
-    scale = max(1.0, float(np.abs(y).max()))
-    good = True
-    for format_, path in ((found.kind, args.source), (kind, args.target)):
+    """Prints how far the runtimes of both files, and B read again, are from the model; whether all are near."""
+    again = runtimes.from_state_dict(args.target, found.model) if kind == "pytorch" else models.read(args.target, _PLAIN).model
+    near = []
+    for format_, path, said in ((found.kind, args.source, args), (kind, args.target, _PLAIN)):
         runtime = runtimes.RUNTIMES.get(format_)
-        if runtime is None:
-            continue
-        missing = runtime.missing()
-        if missing:
-            print(f"verify: {path}: {missing} is not installed, so {models.NAMES[format_]}'s own runtime was not asked")
-        else:
-            good &= _told(f"{path} run by {runtime.name()}", runtime.run(path, x, found.model, args), y, scale)
-    return good & _told(f"{args.target} read again", _again(args, kind, found.model).predict(x), y, scale)
+        if runtime is not None and runtime.missing():
+            print(f"verify: {path}: {runtime.missing()} is not installed, so {models.NAMES[format_]}'s runtime was not asked")
+        elif runtime is not None:
+            near.append(_asked(runtime, path, found.model, said))
+    x = runtimes.draw(found.model, runtimes.BATCH, runtimes.TIME)
+    return all([*near, _told(f"{args.target} read again", again.run(x)[0], found.model.run(x)[0])])
 
 
-def _again(args: argparse.Namespace, kind: str, model: Model) -> Model:
-    """The model in B."""
-    bare = argparse.Namespace(layers=None, prefix=None, activation=None)
-    if kind == "pytorch":
-        return runtimes.from_state_dict(args.target, model)
-    return models.read(args.target, bare).model
-
-
-def _told(what: str, got: Array, y: Array, scale: float) -> bool:
-    """Prints the largest deviation of an output from ours; whether it is small."""
-    if got.shape != y.shape:
-        print(f"verify: {what}: an output of shape {got.shape}, where gatewright gives {y.shape}")
+def _asked(runtime: runtimes.Runtime, path: str, model: Model, args: argparse.Namespace) -> bool:
+    """Prints how far a framework's runtime is from ours; whether it is near."""
+    what = f"{path} run by {runtime.name()}"
+    try:
+        pair = runtime.pair(path, model, args)
+    except Exception as error:  # whatever a framework raises
+        print(f"verify: {what}: failed: {' '.join(str(error).split())[:300]}")
         return False
-    worst = float(np.abs(got - y).max(initial=0))
-    print(f"verify: {what}: largest deviation {worst:.2g}, of outputs up to {np.abs(y).max(initial=0):.2g}")
-    return worst <= TOLERANCE * scale
+    return _told(what, *pair)
 
 
-def _input(model: Model, steps: int) -> Array:
-    """Random input (B, T, F), or (B, T) indices, none of them zero, which may mean padding."""
-    rng = np.random.default_rng(0)
-    words = next((inner.count for inner in leaves(model.layer) if isinstance(inner, Embedding)), None)
-    if model.network.takes_indices and words is not None:
-        return rng.integers(min(1, words - 1), words, (BATCH, steps))
-    features = model.network.features_in
-    if features is None:
-        raise OptionError("--verify: the model doesn't say how many features it takes")
-    return rng.standard_normal((BATCH, steps, features)).astype(model.dtype)
+def _told(what: str, theirs: Array, ours: Array) -> bool:
+    """Prints the largest deviation of an output from ours; whether it is small."""
+    if theirs.shape != ours.shape:
+        print(f"verify: {what}: an output of shape {theirs.shape}, where gatewright gives {ours.shape}")
+        return False
+    worst, largest = (float(np.abs(array).max(initial=0)) for array in (theirs - ours, ours))
+    print(f"verify: {what}: largest deviation {worst:.2g}, of outputs up to {largest:.2g}")
+    return worst <= TOLERANCE * max(1.0, largest)

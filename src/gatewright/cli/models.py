@@ -4,7 +4,7 @@ import argparse
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from gatewright import importers
 from gatewright.errors import OptionError
@@ -23,8 +23,13 @@ class Read(NamedTuple):
     notes: list[str]  # what its reader warned of
 
 
+# An option of the readers, and the one format that it is about.
+OPTIONS = {"layers": "pytorch", "prefix": "pytorch", "activation": "pytorch", "output": "onnx"}
+
+
 def add_reading_options(command: argparse.ArgumentParser) -> None:
-    """Adds the options that say of a PyTorch state dict what is not in it."""
+    """Adds the options that say what is not in a PyTorch state dict, and which output of an ONNX graph is wanted."""
+    command.add_argument("--output", metavar="NAME", help="which output of an ONNX graph (default: the first)")
     group = command.add_argument_group("of PyTorch's state dicts, which hold names and numbers alone")
     group.add_argument("--layers", metavar="A,B,…", help="the parts of a network in the order of application, such as lstm,fc")
     group.add_argument("--prefix", metavar="NAME", help="read only what stands under this name")
@@ -34,19 +39,17 @@ def add_reading_options(command: argparse.ArgumentParser) -> None:
 def read(path: str, args: argparse.Namespace) -> Read:
     """The model in a file of any format."""
     kind = formats.recognise(path)
-    options: dict[str, Any] = {
-        "layers": args.layers.split(",") if args.layers is not None else None,
-        "prefix": args.prefix,
-        "activation": args.activation,
-    }
-    given = {name: value for name, value in options.items() if value is not None}
-    if given and kind != "pytorch":
-        raise OptionError(f"--{next(iter(given))} is for PyTorch's state dicts, and {path} is a file of {NAMES[kind]}'s")
+    options = {name: getattr(args, name) for name in OPTIONS if getattr(args, name) is not None}
+    for name in options:
+        if OPTIONS[name] != kind:
+            raise OptionError(f"--{name} is for {NAMES[OPTIONS[name]]}'s files, and {path} is {NAMES[kind]}'s")
+    if "layers" in options:
+        options["layers"] = options["layers"].split(",")
     readers: dict[str, Callable[[], Model]] = {
         "gatewright": lambda: importers.load(path),
         "keras": lambda: importers.from_keras(path),
-        "pytorch": lambda: importers.from_pytorch(path, **given),
-        "onnx": lambda: importers.from_onnx(path),
+        "pytorch": lambda: importers.from_pytorch(path, **options),
+        "onnx": lambda: importers.from_onnx(path, **options),
         "rtneural": lambda: importers.from_rtneural(path),
     }
     with warnings.catch_warnings(record=True) as said:

@@ -3,7 +3,6 @@
 import argparse
 import os
 from importlib import metadata
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -11,8 +10,8 @@ import numpy as np
 from gatewright import importers
 from gatewright.activations import Activation
 from gatewright.arrays import Array
-from gatewright.errors import OptionError
-from gatewright.interop import keras_files, keras_graph, tensors, torchfile
+from gatewright.errors import OptionError, ShapeError
+from gatewright.interop import tensors, torchfile
 from gatewright.interop.pytorch import COUNTER
 from gatewright.layers import (
     GRU,
@@ -27,8 +26,11 @@ from gatewright.layers import (
     Layer,
     LayerNorm,
     Sequential,
+    leaves,
 )  # fmt: skip
 from gatewright.model import Model
+
+BATCH, TIME = 3, 32
 
 
 def installed(package: str) -> bool:
@@ -49,8 +51,8 @@ class Runtime(Protocol):
     def name(self) -> str:
         """The framework and its version."""
 
-    def run(self, path: str, x: Array, model: Model, args: argparse.Namespace) -> Array:
-        """The output for x (B, T, F), or (B, T) indices, of the network in a file; `model` is what we read from it."""
+    def pair(self, path: str, model: Model, args: argparse.Namespace) -> tuple[Array, Array]:
+        """(theirs, ours): what the network in a file gives for random input, and what `model` gives, which is the same one."""
 
 
 class Keras(NamedTuple):
@@ -68,15 +70,18 @@ class Keras(NamedTuple):
     def name(self) -> str:
         return f"Keras {metadata.version('keras')}"
 
-    def run(self, path: str, x: Array, model: Model, args: argparse.Namespace) -> Array:
+    def pair(self, path: str, model: Model, args: argparse.Namespace) -> tuple[Array, Array]:
         os.environ["KERAS_BACKEND"] = self._backend() or ""
         import keras
 
-        return np.asarray(keras.models.load_model(path, compile=False).predict(x, verbose=0))
+        network = keras.models.load_model(path, compile=False)
+        batch, steps = (*network.input_shape, None)[:2]
+        x = draw(model, batch or BATCH, steps or TIME)
+        return np.asarray(network.predict(x, verbose=0, batch_size=len(x))), model.run(x)[0]
 
 
 class OnnxRuntime(NamedTuple):
-    """onnxruntime, on one input and one output; states, if the file takes some, begin with zero."""
+    """onnxruntime; initial states that the file takes are zero."""
 
     def missing(self) -> str | None:
         return None if installed("onnxruntime") else "onnxruntime"
@@ -84,19 +89,16 @@ class OnnxRuntime(NamedTuple):
     def name(self) -> str:
         return f"onnxruntime {metadata.version('onnxruntime')}"
 
-    def run(self, path: str, x: Array, model: Model, args: argparse.Namespace) -> Array:
+    def pair(self, path: str, model: Model, args: argparse.Namespace) -> tuple[Array, Array]:
         import onnxruntime
 
+        from gatewright.interop.onnx import network
+
+        found = network.example(path, args.output)
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        given = session.get_inputs()
-        if len(given) > 1:
-            raise OptionError(f"--verify: {path} takes {len(given)} inputs, and random numbers are drawn for one only")
-        kind = {"tensor(float)": "float32", "tensor(double)": "float64", "tensor(int64)": "int64", "tensor(int32)": "int32"}
-        if given[0].type not in kind:
-            raise OptionError(
-                f"--verify: {path} takes {given[0].type}, and random numbers are drawn for floats and indices only"
-            )
-        return np.asarray(session.run(None, {given[0].name: x.astype(kind[given[0].type])})[0])
+        theirs = np.asarray(session.run([found.output], found.feed)[0])
+        ours = model.run(found.x, lengths=found.lengths)[0]
+        return found.like(theirs, ours), ours
 
 
 class PyTorch(NamedTuple):
@@ -108,14 +110,15 @@ class PyTorch(NamedTuple):
     def name(self) -> str:
         return f"PyTorch {metadata.version('torch')}"
 
-    def run(self, path: str, x: Array, model: Model, args: argparse.Namespace) -> Array:
+    def pair(self, path: str, model: Model, args: argparse.Namespace) -> tuple[Array, Array]:
         import torch
 
         given = torch.load(path, weights_only=True) if torchfile.is_one(path) else path
         arrays, _ = tensors.read(given, (args.prefix or "").removesuffix("."), leave=COUNTER)
         state = {name: torch.from_numpy(array) for name, array in arrays.items()}
         parts = model.layer.layers if isinstance(model.layer, Sequential) else (model.layer,)
-        names = iter(_names(model, args, state))
+        names = iter(_names(model, args))
+        x = start = draw(model, BATCH, TIME)
         for part in (part for part in parts if not isinstance(part, Dropout)):
             if isinstance(part, Activate):
                 x = part.activation.forward(x)
@@ -123,22 +126,29 @@ class PyTorch(NamedTuple):
             module = _module(part).to(getattr(torch, model.dtype.name))
             module.load_state_dict(tensors.under(state, next(names)), strict=True)
             first = isinstance(part, BatchNorm | Conv1D) and x.ndim == 3  # for these PyTorch wants the channels before the time
-            given = torch.from_numpy(_padded(part, x))
+            padded = torch.from_numpy(_padded(part, x))
             with torch.inference_mode():
-                x = _output(part, module(given.mT).mT if first else module(given))
-        return x
+                x = _output(part, module(padded.mT).mT if first else module(padded))
+        return x, model.run(start)[0]
 
 
 RUNTIMES: dict[str, Runtime] = {"keras": Keras(), "onnx": OnnxRuntime(), "pytorch": PyTorch()}
 
 
-def steps(kind: str, path: str) -> int | None:
-    """How many steps a network must be given, where its file says so."""
-    if kind != "keras":
-        return None
-    layers = keras_graph.entries(keras_files.read(Path(path)).config)
-    shape = layers[0]["config"].get("batch_shape", layers[0]["config"].get("batch_input_shape"))
-    return shape[1] if isinstance(shape, list) and len(shape) > 1 else None
+def draw(model: Model, batch: int, steps: int) -> Array:
+    """Random input (B, T, F), (B, F) where the network takes rows alone, or (B, T) indices: no zero, which may mean padding."""
+    rng = np.random.default_rng(0)
+    words = next((inner.count for inner in leaves(model.layer) if isinstance(inner, Embedding)), None)
+    if model.network.takes_indices and words is not None:
+        return rng.integers(min(1, words - 1), words, (batch, steps))
+    features = model.network.features_in
+    if features is None:
+        raise OptionError("--verify: the model doesn't say how many features it takes")
+    try:
+        model.network.shape_out((batch, steps, features))
+    except ShapeError:
+        steps = 0
+    return rng.standard_normal((batch, steps, features) if steps else (batch, features)).astype(model.dtype)
 
 
 def from_state_dict(path: str, model: Model) -> Model:
@@ -150,7 +160,7 @@ def from_state_dict(path: str, model: Model) -> Model:
     return importers.from_pytorch(path, layers=entries)
 
 
-def _names(model: Model, args: argparse.Namespace, state: dict[str, Any]) -> list[str]:
+def _names(model: Model, args: argparse.Namespace) -> list[str]:
     """The names of the layers with weights in a state dict: those asked for, or the indices that we write."""
     if args.layers is not None:
         return [name.removesuffix(".") for name in args.layers.split(",")]
