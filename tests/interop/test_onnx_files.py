@@ -494,8 +494,8 @@ def test_options_that_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("made", "constants", "words"),
     [
-        (node("Gather", ["x", "k"]), {"k": np.array([0, 7])}, "the index 7 in an axis of 2"),
-        (node("Gather", ["x", "k"]), {"k": np.array([0, -3])}, "the index -3 in an axis of 2"),
+        (node("Gather", ["x", "k"]), {"k": np.array([0, 7])}, "index 7 is out of bounds for axis 0 with size 2"),
+        (node("Gather", ["x", "k"]), {"k": np.array([0, -3])}, "index -3 is out of bounds"),
         (node("Gather", ["x", "k"]), {"k": np.float32([0])}, "indices of float32, wanted whole numbers"),
         (node("Reshape", ["x", "k"]), {"k": np.array([5, -1])}, "shape: got (5, -1) for x of shape (2, 3)"),
         (node("Reshape", ["x", "k"]), {"k": np.array([-1, -1])}, "shape: got [-1, -1]"),
@@ -631,6 +631,16 @@ def test_whole_numbers_are_as_in_c(tmp_path):
     assert got["f"].tolist() == [1, -1, 1, -1, 0]
     assert got["i"].tolist() == [2, -2, 0, 0]
     assert got["p"].tolist() == [49, 49, 0, 0, 216]
+
+
+def test_the_mask_of_a_dropout_that_does_nothing(tmp_path):
+    """Everything is kept; before opset 10 the mask has the type of x."""
+    for opset, dtype in ((7, "float32"), (9, "float32"), (10, "bool"), (13, "bool")):
+        proto = onnx_files.model([node("Dropout", ["x"], ["y", "m"])], X, {"y": "float32", "m": dtype}, opset=opset)
+        got = opened(tmp_path, proto).run({"x": [[1, -2, 3]]})
+        assert got["y"].tolist() == [[1, -2, 3]]
+        assert got["m"].dtype == dtype
+        assert got["m"].all()
 
 
 def test_slices_stop_where_the_array_does(tmp_path):
