@@ -57,7 +57,7 @@ FILE_LIMIT = 400
 BODY_LIMIT = 60
 CORE = ("arrays", "errors", "checks", "activations", "threads", "parameters", "initializers", "steps", "state", "checking")
 CORE += ("cells", "layers", "prepared", "training", "streaming", "inputs", "files", "tables", "weights", "model")
-CORE_LIMIT = 6000  # the design aims at 3,000; ARCHITECTURE.md says where the rest went. It may only fall.
+CORE_LIMIT = 5950  # the design aims at 3,000; ARCHITECTURE.md says where the rest went. It may only fall.
 
 
 class Import(NamedTuple):

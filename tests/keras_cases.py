@@ -84,11 +84,18 @@ NETWORKS = {
         gw.Conv1D(4, 3, 2, stride=2), gw.Bidirectional(gw.GRU(3, 2)),
     ],
     "conv_mean": lambda: [gw.Conv1D(F, 4, 1, groups=2), gw.AveragePooling1D(2), gw.BatchNorm(4), gw.GlobalAveragePooling1D()],
-    "masked_mean": lambda: [gw.Masking(-1.0), gw.GRU(F, H), gw.BatchNorm(H), gw.GlobalAveragePooling1D(), gw.Dense(H, 2)],
-    "words_mean": lambda: [gw.Embedding(6, F, mask_zero=True), gw.Activate("tanh"), gw.GlobalAveragePooling1D()],
+    "masked_mean": lambda: [gw.Masking(0.1), gw.GRU(F, H), gw.BatchNorm(H), gw.GlobalAveragePooling1D(), gw.Dense(H, 2)],
+    "words_mean": lambda: [
+        gw.Embedding(6, F, mask_zero=True), gw.Activate("tanh"), gw.GlobalAveragePooling1D(), gw.RepeatVector(4),
+        gw.MaxPooling1D(2),
+    ],
     "words_max": lambda: [gw.Embedding(6, F), gw.Conv1D(F, 3, 3), gw.GlobalMaxPooling1D()],
     "repeat": lambda: [gw.LSTM(F, H, **LAST), gw.RepeatVector(4), gw.GRU(H, 2), gw.Dense(2, 1)],
     "repeat_masked": lambda: [gw.Masking(-1.0), gw.GRU(F, H, **LAST), gw.RepeatVector(3), gw.LSTM(H, 2, go_backwards=True)],
+    "repeat_ways": lambda: [
+        gw.Masking(-1.0), gw.Bidirectional(gw.RNN(F, H, **LAST), "sum"), gw.RepeatVector(5), gw.Conv1D(H, 2, 3),
+        gw.Activate("elu"),
+    ],
     "residual_conv": lambda: [
         gw.Residual(gw.Sequential(gw.Conv1D(F, F, 3, padding="causal"), gw.Activate("relu"))),
         gw.Parallel([gw.Activate(None), gw.LSTM(F, H), gw.Conv1D(F, 2, 5, padding="same")]), gw.GlobalAveragePooling1D(),
@@ -101,7 +108,7 @@ NETWORKS = {
     ],
 }  # fmt: skip
 CHAINS = [name for name in NETWORKS if not name.startswith(("residual", "parallel", "shared"))]
-READ = [name for name in CHAINS if not re.search("conv|mean|max|repeat$|repeat_masked", name)]  # those that from_keras knows
+READ = [name for name in CHAINS if not re.search("conv|mean|max|^repeat", name)]  # those that from_keras knows
 
 
 def model_of(name):
@@ -140,8 +147,10 @@ def parts_of(name):
 
 def live_of(name, y):
     """Bool, of y's shape: what can be compared. At dead steps Keras has other numbers, but where a recurrent layer is last."""
-    masked = any(isinstance(part, gw.Masking) or getattr(part, "mask_zero", False) for part in parts_of(name))
-    if y.ndim < 3 or not masked or isinstance(NETWORKS[name]()[-1], gw.RNN | gw.LSTM | gw.GRU | gw.Bidirectional):
+    parts = parts_of(name)
+    masked = any(isinstance(part, gw.Masking) or getattr(part, "mask_zero", False) for part in parts)
+    repeats = any(isinstance(part, gw.RepeatVector) for part in parts)  # then all steps live
+    if y.ndim < 3 or not masked or repeats or isinstance(NETWORKS[name]()[-1], gw.RNN | gw.LSTM | gw.GRU | gw.Bidirectional):
         return np.ones(y.shape, bool)
     live = LIVE[:, ::-1] if name == "masked_back" else LIVE
     return np.broadcast_to(live[..., None], y.shape)

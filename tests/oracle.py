@@ -37,6 +37,7 @@ ACTIVATIONS = {
     "thresholded_relu": lambda x, alpha=1.0: x if x > alpha else 0.0,
     "scaled_tanh": lambda x, alpha, beta: alpha * math.tanh(beta * x),
     "affine": lambda x, alpha, beta: alpha * x + beta,
+    "selu": lambda x: 1.0507009873554805 * (x if x > 0 else 1.6732632423543772 * math.expm1(x)),
     "gelu": lambda x: 0.5 * x * math.erfc(-x / math.sqrt(2.0)),
     "silu": lambda x: x * _sigmoid(x),
 }
@@ -49,6 +50,13 @@ def softmax(row):
     return [v / sum(e) for v in e]
 
 
+def log_softmax(row):
+    """The logarithms of softmax, of a list of numbers."""
+    top = max(row)
+    total = math.log(sum(math.exp(v - top) for v in row))
+    return [v - top - total for v in row]
+
+
 def activation(spec):
     """The function, list to list, of a name, of None (linear), of (name, alpha[, beta]), or of {"of": …, "clip": …}."""
     if isinstance(spec, dict):
@@ -56,6 +64,8 @@ def activation(spec):
         return lambda row: inner([min(max(v, -clip), clip) for v in row])
     if spec == "softmax":
         return softmax
+    if spec == "log_softmax":
+        return log_softmax
     name, *constants = spec if isinstance(spec, tuple) else (spec or "linear",)
     return lambda row: [ACTIVATIONS[name](v, *constants) for v in row]
 

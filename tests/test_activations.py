@@ -12,7 +12,7 @@ from gatewright.errors import OptionError
 
 NEEDY = {"scaled_tanh": (1.7, 0.6), "affine": (-0.8, 0.3)}  # those that must be given their constants
 NAMES = [(name, *NEEDY[name]) if name in NEEDY else name for name in FORMULAS]
-ANALYTIC = {"linear", "tanh", "sigmoid", "softplus", "silu", "softmax", *NEEDY}
+ANALYTIC = {"linear", "tanh", "sigmoid", "softplus", "silu", "softmax", "log_softmax", *NEEDY}
 CONSTANTS = [("leaky_relu", 0.01), ("elu", 0.7), ("hard_sigmoid", 0.2), ("hard_sigmoid", 0.2, 0.4), ("thresholded_relu", -0.4)]
 X = np.concatenate([np.linspace(-7.13, 7.31, 61), np.linspace(-0.51, 0.49, 13)]).reshape(2, 37)
 

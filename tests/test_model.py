@@ -534,3 +534,15 @@ def test_threads_need_threadpoolctl(monkeypatch):
     with refused(MissingExtraError, "threads=2 needs threadpoolctl", "pip install 'gatewright[fast]'"):
         gw.Model(gw.Dense(1, 1), threads=2)
     assert gw.Model(gw.Dense(1, 1)).predict([[1.0]]).shape == (1, 1)
+
+
+def test_log_softmax_at_the_end_is_as_good_as_logits():
+    """As PyTorch's networks for NLLLoss have it: cross_entropy gives the loss of the same network with softmax."""
+    rng = np.random.default_rng(3)
+    x, y = rng.standard_normal((3, 5, 2)), rng.integers(0, 4, (3, 5))
+    logs = gw.Model(gw.Sequential(gw.LSTM(2, 3), gw.Dense(3, 4, "log_softmax")), seed=0, dtype="float64")
+    plain = gw.Model(gw.Sequential(gw.LSTM(2, 3), gw.Dense(3, 4, "softmax")), parameters=logs.parameters, dtype="float64")
+    np.testing.assert_allclose(logs.predict(x), np.log(plain.predict(x)), rtol=1e-12)
+    got, wanted = (model.gradients(x, y, "cross_entropy") for model in (logs, plain))
+    np.testing.assert_allclose(got[0], wanted[0], rtol=1e-12)
+    np.testing.assert_allclose(got[1].flat, wanted[1].flat, rtol=1e-9, atol=1e-14)

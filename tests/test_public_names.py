@@ -105,8 +105,8 @@ ARGUMENTS = {
         "activation bias bidirectional dropout go_backwards hidden_size init input_dropout input_size learn_initial_state "
         "num_layers recurrent_dropout return_sequences return_state_sequence stateful trainable",
     ),
-    "from_keras": "dtype kernel path threads",
-    "from_onnx": "compat dtype kernel path threads",
+    "from_keras": "dtype kernel network path threads",
+    "from_onnx": "compat dtype kernel output path threads",
     "from_pytorch": "activation dtype kernel layers prefix source threads",
     "from_rtneural": "dtype kernel source threads",
     "Model.to_keras": "batch_size path",

@@ -1,8 +1,9 @@
 """Every activation with its derivative, by name.
 
-A formula is a pair: `forward(x) -> y` and `backward(x, y, dy) -> dx`, elementwise on arrays of any shape (softmax: along
-the last axis). The pairs marked analytic also hold for complex x, which is what the complex-step gradient check needs:
-so sigmoid is written with tanh, and nothing there takes an absolute value. All are silent and right for |x| up to 1e4.
+A formula is a pair: `forward(x) -> y` and `backward(x, y, dy) -> dx`, elementwise on arrays of any shape (softmax and
+log_softmax: along the last axis). The pairs marked analytic also hold for complex x, which is what the complex-step gradient
+check needs: so sigmoid is written with tanh, and nothing there takes an absolute value. All are silent and right for |x| up
+to 1e4.
 """
 
 import math
@@ -18,6 +19,8 @@ from gatewright.checks import number, positive
 from gatewright.errors import OptionError, one_of
 
 NEEDED = math.inf
+ROWWISE = ("softmax", "log_softmax")  # these act along the last axis, on outputs; no gate can be one
+SELU = 1.0507009873554805, 1.6732632423543772  # scale and alpha (Klambauer et al. 2017)
 
 
 class Formula(NamedTuple):
@@ -56,6 +59,11 @@ def _softmax(x: Array) -> Array:
     return np.asarray(e / e.sum(axis=-1, keepdims=True))
 
 
+def _log_softmax(x: Array) -> Array:
+    low: Array = x - x.real.max(axis=-1, keepdims=True, initial=-np.inf)
+    return np.asarray(low - np.log(np.exp(low).sum(axis=-1, keepdims=True)))
+
+
 def _normal_cdf(x: Array) -> Array:
     # NumPy has no erfc; the standard library's is right in the tails too.
     tails = np.frompyfunc(lambda v: 0.5 * math.erfc(-v * math.sqrt(0.5)), 1, 1)
@@ -81,6 +89,20 @@ def _d_softmax(x: Array, y: Array, dy: Array) -> Array:
     return np.asarray(y * (dy - (dy * y).sum(axis=-1, keepdims=True)))
 
 
+def _d_log_softmax(x: Array, y: Array, dy: Array) -> Array:
+    return np.asarray(dy - np.exp(y) * dy.sum(axis=-1, keepdims=True))
+
+
+def _selu(x: Array) -> Array:
+    scale, alpha = map(x.dtype.type, SELU)
+    return np.asarray(np.where(x > 0, scale * x, scale * alpha * np.expm1(np.minimum(x, 0))))
+
+
+def _d_selu(x: Array, y: Array, dy: Array) -> Array:
+    scale, alpha = map(x.dtype.type, SELU)
+    return np.asarray(dy * np.where(x > 0, scale, y + scale * alpha))
+
+
 def _elu(x: Array, alpha: float) -> Array:
     return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
 
@@ -92,6 +114,7 @@ FORMULAS: dict[str, Formula] = {
     "softplus": Formula(_softplus, lambda x, y, dy: dy * _sigmoid(x), True),
     "silu": Formula(lambda x: x * _sigmoid(x), _d_silu, True),
     "softmax": Formula(_softmax, _d_softmax, True),
+    "log_softmax": Formula(_log_softmax, _d_log_softmax, True),
     "relu": Formula(lambda x: np.maximum(x, 0), lambda x, y, dy: dy * (x > 0), False),
     # relu6(x + 3) / 6, as in Keras 3 and PyTorch; Keras 2 and ONNX mean alpha=0.2.
     "hard_sigmoid": Formula(
@@ -101,6 +124,7 @@ FORMULAS: dict[str, Formula] = {
     ),
     "softsign": Formula(lambda x: x / (1 + np.abs(x)), lambda x, y, dy: dy * (1 - np.abs(y)) ** 2, False),
     "elu": Formula(_elu, lambda x, y, dy, alpha: dy * np.where(x > 0, 1, y + alpha), False, 1.0),
+    "selu": Formula(_selu, _d_selu, False),
     # The slope is Keras' 0.2; PyTorch and ONNX have 0.01.
     "leaky_relu": Formula(
         lambda x, alpha: np.where(x > 0, x, alpha * x), lambda x, y, dy, alpha: np.where(x > 0, dy, alpha * dy), False, 0.2

@@ -71,13 +71,18 @@ def from_rtneural(source: Any, *, dtype: Any = "float32", kernel: str = "auto", 
     return Model(layer, dtype=parameters.dtype, kernel=kernel, threads=threads, parameters=parameters)
 
 
-def from_keras(path: Any, *, dtype: Any = None, kernel: str = "auto", threads: int | None = None) -> Model:
+def from_keras(
+    path: Any, *, network: Layer | None = None, dtype: Any = None, kernel: str = "auto", threads: int | None = None
+) -> Model:
     """The Model that computes what a network of Keras' computes, from its file; it needs h5py (`gatewright[keras]`), not Keras.
 
-    path: a .keras file (Keras 3), or an .h5 file of a whole model (Keras 2 and 3). The network is a Sequential, or a Functional
-    one whose layers are a chain, of InputLayer, SimpleRNN, LSTM, GRU, Bidirectional, Dense, TimeDistributed(Dense), Embedding,
-    Masking, LayerNormalization, Dropout and its kin, and Activation behind a Dense. dtype: "float32", "float64", or None for
-    that of the weights (half types become float32). kernel and threads: as in gw.Model.
+    path: a .keras file (Keras 3, and 2.13 on), an .h5 file of a whole model (Keras 2 and 3), or one of weights alone, of
+    `save_weights`; that needs network=, our layers in the order of Keras': `network=gw.Sequential(gw.LSTM(1, 32), …)`.
+    The network is a Sequential or a graph with one input and one output, models in models too, of SimpleRNN, LSTM, GRU,
+    Bidirectional, Dense, Embedding, Masking, Conv1D, pooling in 1D, LayerNormalization, BatchNormalization, Dropout and its
+    kin, activations, RepeatVector, TimeDistributed, and Concatenate, Add, Multiply and Average of branches. Layers that are
+    called several times become gw.Shared. dtype: "float32", "float64", or None for that of the weights (half types become
+    float32). kernel and threads: as in gw.Model.
 
     Masked steps have Keras' output where the network ends in the recurrent layer itself, elsewhere zero. One UserWarning names
     what predictions don't show and training here would lack: regularizers, constraints, noise.
@@ -87,14 +92,20 @@ def from_keras(path: Any, *, dtype: Any = None, kernel: str = "auto", threads: i
     """
     from gatewright.interop import keras
 
-    layer, parameters, told = keras.read(path, None if dtype is None else float_dtype(dtype))
+    layer, parameters, told = keras.read(path, network, None if dtype is None else float_dtype(dtype))
     if told:
         warnings.warn(f"{path}: not kept, as it has no counterpart here: {'; '.join(told)}", UserWarning, stacklevel=2)
     return Model(layer, dtype=parameters.dtype, kernel=kernel, threads=threads, parameters=parameters)
 
 
 def from_onnx(
-    path: Any, *, dtype: Any = None, compat: str | None = None, kernel: str = "auto", threads: int | None = None
+    path: Any,
+    *,
+    output: str | None = None,
+    dtype: Any = None,
+    compat: str | None = None,
+    kernel: str = "auto",
+    threads: int | None = None,
 ) -> Model:
     """The Model that computes what an ONNX file computes, where its graph is a chain of layers; gw.OnnxGraph runs any graph.
 
@@ -103,8 +114,9 @@ def from_onnx(
     way round the file has them, and the output batch first too, with one axis of features. Lengths that are an input of the
     file are `lengths=` here; outputs at dead steps are zero. Initial states that are inputs, and last states that are outputs,
     are left to `run`: a fresh state is zero, or what the file has as constants. Weights in several places are shared where the
-    layers are equal, else copied.
+    layers are equal, else copied, of which a UserWarning tells.
 
+    output: the name of the output that is wanted, whatever others there are; None: the first, and all others are last states.
     dtype: "float32", "float64", or None for that of the file (half types become float32). compat: "onnxruntime" reads what that
     runtime does where it differs from the specification, as in gw.OnnxGraph. kernel and threads: as in gw.Model.
 
@@ -114,5 +126,8 @@ def from_onnx(
     """
     from gatewright.interop.onnx import network
 
-    layer, parameters = network.read(path, None if dtype is None else float_dtype(dtype), compat)
+    layer, parameters, copied = network.read(path, output, None if dtype is None else float_dtype(dtype), compat)
+    if copied:
+        told = f"{copied} weights of the file stand in several layers here, and training would change each for itself"
+        warnings.warn(f"{path}: {told}", UserWarning, stacklevel=2)
     return Model(layer, dtype=parameters.dtype, kernel=kernel, threads=threads, parameters=parameters)

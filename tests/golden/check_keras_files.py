@@ -1,25 +1,23 @@
 """Has Keras open what `to_keras` writes, and compares what both predict; prints a table, and fails above LARGEST.
 
 Run by hand where gatewright[keras], keras and torch are: `KERAS_BACKEND=torch python tests/golden/check_keras_files.py`.
-It writes the networks of tests/keras_cases.py, those that Keras saved (keras_networks.zip), read and written again, opens each
-file with keras.models.load_model, and compares the predictions at live steps, the flags of what is trained, and the count of
-the weights. A stateful network is also run twice, with the state carried on.
+It writes the networks of tests/keras_cases.py, those that Keras saved (keras_networks.tar.xz), read and written again, opens
+each file with keras.models.load_model, and compares the predictions at live steps, the flags of what is trained, and the count
+of the weights. A stateful network is also run twice, with the state carried on.
 """
 
-import io
 import os
 import sys
 import tempfile
-import zipfile
 from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-import goldens  # noqa: E402
 import keras  # noqa: E402
 import keras_cases  # noqa: E402
+import keras_goldens  # noqa: E402
 import numpy as np  # noqa: E402
 
 import gatewright as gw  # noqa: E402
@@ -60,12 +58,10 @@ def cases(folder):
     for name in keras_cases.NETWORKS:
         model, batch_size = keras_cases.model_of(name)
         yield name, model, keras_cases.input_of(name), batch_size
-    saved = goldens.load("keras_networks")
-    with zipfile.ZipFile(io.BytesIO((HERE / "keras_networks.zip").read_bytes())) as archive:
-        for name, (_, arrays) in saved.items():
-            path = folder / f"saved_{name}.keras"
-            path.write_bytes(archive.read(f"{name}.keras"))
-            yield f"saved_{name}", gw.from_keras(path), arrays["x"], None
+    for name, (_, arrays) in keras_goldens.GOLDEN.items():
+        path = folder / f"saved_{name}.keras"
+        path.write_bytes(keras_goldens.content(f"{name}.keras"))
+        yield f"saved_{name}", gw.from_keras(path), arrays["x"], None
 
 
 def main():

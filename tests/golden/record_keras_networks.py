@@ -1,22 +1,27 @@
-"""Records networks of Keras 3 as the files that it saves, and what they give, in float32 and one in float64.
+"""Records networks of Keras 3 as the files that it saves, what they give, in float32 and one in float64, and their gradients.
 
 Run by hand in an environment with keras and torch: `KERAS_BACKEND=torch python tests/golden/record_keras_networks.py`.
-keras_networks.zip holds `case.keras` and `case.h5`; keras_networks.safetensors the arrays `case/x` and `case/y`. Weights are
-random and non-zero. Masked steps of x, (B, T, F), hold the Masking's value, those of indices, (B, T), zero.
+keras_networks.tar.xz holds `case.keras` and `case.h5`, of some also `case.weights.h5`; keras_networks.safetensors the arrays
+`case/x` and `case/y`, and what the same network gives in float64 back from `case/dy`: `case/dx` (not for indices) and, for
+every weight that is trained, `case/w0` …, `case/d0` …: itself and its gradient, rounded to float32. Weights are random and
+non-zero. Masked steps of x, (B, T, F), hold the Masking's value, those of indices, (B, T), zero.
 """
 
+import io
 import json
 import logging
 import os
+import tarfile
 import tempfile
-import zipfile
 from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
 import keras
 import numpy as np
+import torch
 from keras import layers as L
+from keras.src.backend.common import dtypes
 from safetensors.numpy import save_file
 
 B, T, F, H = 3, 7, 2, 3
@@ -43,6 +48,51 @@ def trained(model):
     model.compile("adam", "mse")
     model.fit(np.ones((B, T, F)), np.ones((B, 2)), verbose=0)
     return model
+
+
+def model_of(x, *lines):
+    """A graph: every line is a function from the tensors so far to the next."""
+    made = [x]
+    for line in lines:
+        made.append(line(*made))
+    return keras.Model(x, made[-1])
+
+
+def inner(*layers, **options):
+    """A Sequential, to stand in another model."""
+    return keras.Sequential(layers, **options)
+
+
+def frozen(layer):
+    layer.trainable = False
+    return layer
+
+
+def last(layer):
+    """A line that calls a layer on the last tensor."""
+    return lambda *made: layer(made[-1])
+
+
+def shared(recurrent, dense):
+    """Two layers, each called twice, one after the other."""
+    x = L.Input((None, F))
+    return keras.Model(x, dense(recurrent(L.Dense(F)(dense(recurrent(x))))))
+
+
+def shared_branches(recurrent):
+    """A layer in two branches."""
+    x = L.Input((None, F))
+    return keras.Model(x, L.Concatenate()([recurrent(x), recurrent(L.Dense(F)(x)), L.LSTM(2)(x)]))
+
+
+def nested_twice(model):
+    """A model called twice."""
+    x = L.Input((None, F))
+    return keras.Model(x, L.LSTM(2)(model(model(x))))
+
+
+def inner_graph(shape, *lines):
+    return model_of(L.Input(shape), *lines)
 
 
 CASES = {
@@ -83,26 +133,188 @@ CASES = {
     ),
     "dense": lambda: functional(*(L.Dense(3, name) for name in ("softplus", "leaky_relu", "gelu", "swish")), shape=(F,)),
     "float64": lambda: sequential(L.LSTM(H, dtype="float64"), L.Dense(2, dtype="float64")),
+    "conv": lambda: sequential(L.Conv1D(4, 3, activation="relu"), L.MaxPooling1D(2), L.LSTM(H), L.Dense(2), shape=(9, F)),
+    "conv_same": lambda: sequential(
+        L.Conv1D(3, 4, strides=2, padding="same", use_bias=False), L.BatchNormalization(), L.ReLU(), L.GRU(2, **SEQ)
+    ),
+    "conv_causal": lambda: functional(
+        L.Conv1D(3, 2, padding="causal", dilation_rate=2), L.Activation("tanh"),
+        L.AveragePooling1D(3, strides=2, padding="same"), L.GlobalAveragePooling1D(), L.Dense(2),
+    ),
+    "conv_groups": lambda: sequential(
+        L.Dense(4), L.Conv1D(6, 3, groups=2, padding="same"), L.LeakyReLU(0.1), L.MaxPooling1D(3, strides=2, padding="same"),
+        L.GlobalMaxPooling1D(),
+    ),
+    "conv_mixed": lambda: functional(
+        L.LSTM(4, **SEQ), L.AveragePooling1D(2, strides=1), L.Conv1D(4, 2, dilation_rate=2, groups=2, use_bias=False),
+        L.ELU(0.5), L.Conv1D(2, 2, padding="causal", strides=1, activation="softplus"), L.GlobalAveragePooling1D(),
+    ),
+    "conv_words": lambda: functional(
+        L.Embedding(5, 3, mask_zero=True), L.Dropout(0.2), L.Conv1D(4, 3, activation="relu"), L.GlobalMaxPooling1D(),
+        L.Dense(2), shape=(None,),
+    ),
+    "conv_masked": lambda: sequential(L.Masking(0.0), L.Dense(3), L.Conv1D(2, 3, padding="same"), L.GRU(2, **SEQ)),
+    "average_words": lambda: functional(
+        L.Embedding(5, 3, mask_zero=True), L.LSTM(H, **SEQ), L.GlobalAveragePooling1D(), L.Dense(2), shape=(None,)
+    ),
+    "average_masked": lambda: sequential(
+        L.Masking(-1.0), L.Bidirectional(L.SimpleRNN(2, **SEQ)), L.BatchNormalization(), L.GlobalAveragePooling1D()
+    ),
+    "norm": lambda: sequential(
+        L.BatchNormalization(scale=False, epsilon=0.01), L.LSTM(H), L.BatchNormalization(center=False), L.Dense(2), L.ELU()
+    ),
+    "norm_steps": lambda: functional(
+        L.TimeDistributed(L.LayerNormalization()), L.TimeDistributed(L.Dense(3)), L.TimeDistributed(L.Activation("tanh")),
+        L.TimeDistributed(L.BatchNormalization()), L.SimpleRNN(2, **SEQ),
+    ),
+    "repeat": lambda: sequential(L.LSTM(H), L.RepeatVector(4), L.LSTM(2, **SEQ), L.TimeDistributed(L.Dense(F))),
+    "repeat_masked": lambda: functional(
+        L.Masking(-1.0), L.GRU(H), L.RepeatVector(3), L.Bidirectional(L.GRU(2, **SEQ), merge_mode="mul"), L.Softmax()
+    ),
+    "activations": lambda: sequential(
+        L.LSTM(H, **SEQ), L.Activation("relu"), L.Dense(3), L.ReLU(max_value=0.5), L.SpatialDropout1D(0.3), L.Dense(3),
+        L.Softmax(),
+    ),
+    "relus": lambda: functional(
+        L.Dense(6), L.ReLU(negative_slope=0.2), L.Dense(6), L.ReLU(threshold=0.3), L.Dense(6), L.LeakyReLU(), L.Dense(6),
+        L.ReLU(max_value=0.4), L.Dense(6), L.ReLU(threshold=0.1), L.Dense(6), L.ReLU(negative_slope=0.1), shape=(F,),
+    ),
+    "branches": lambda: model_of(
+        L.Input((None, F)), L.LSTM(H), lambda x, a: L.GRU(2)(x),
+        lambda x, a, b: L.GlobalMaxPooling1D()(L.Conv1D(2, 3)(x)), lambda x, *parts: L.Concatenate()(parts),
+        last(L.Dense(2)),
+    ),
+    "branches_words": lambda: model_of(
+        L.Input((None,)), lambda x: L.LSTM(H)(L.Embedding(5, 2, mask_zero=True)(x)),
+        lambda x, a: L.GlobalMaxPooling1D()(L.Conv1D(2, 3)(L.Embedding(5, 3)(x))), lambda x, *parts: L.Concatenate()(parts),
+    ),
+    "branches_masked": lambda: model_of(
+        L.Input((None, F)), L.Masking(-1.0), lambda x, m: L.LSTM(H, **SEQ)(m),
+        lambda x, m, a: L.Bidirectional(L.GRU(2, **SEQ))(m), lambda x, m, *parts: L.Concatenate()(parts),
+        last(L.GRU(2)),
+    ),
+    "average": lambda: model_of(
+        L.Input((None, F)), L.LSTM(H, **SEQ), lambda x, a: L.GRU(H, **SEQ)(x), lambda x, a, b: L.SimpleRNN(H, **SEQ)(x),
+        lambda x, *parts: L.Average()(parts), last(L.LSTM(2)),
+    ),
+    "average_embedded": lambda: model_of(
+        L.Input((None,)), L.Embedding(5, H, mask_zero=True), lambda x, e: L.GRU(H, **SEQ)(e),
+        lambda x, e, a: L.Average()([e, a]), last(L.GlobalAveragePooling1D()),
+    ),
+    "multiply": lambda: model_of(
+        L.Input((None, F)), L.Dense(3, "sigmoid"), lambda x, a: L.Dense(3, "tanh")(x), lambda x, *parts: L.Multiply()(parts),
+        last(L.GRU(2, **SEQ)),
+    ),
+    "multiply_masked": lambda: model_of(
+        L.Input((None, F)), L.Masking(-1.0), lambda x, m: L.SimpleRNN(2, **SEQ)(m), lambda x, m, a: L.Multiply()([a, m]),
+        last(L.LSTM(2, **SEQ)),
+    ),
+    "residual": lambda: model_of(
+        L.Input((None, F)), L.Dense(3), lambda x, d: L.LSTM(3, **SEQ)(d), lambda x, d, a: L.Add()([d, a]),
+        last(L.Conv1D(3, 3, padding="same")), lambda x, d, a, r, c: L.Add()([c, r]),
+        last(L.GRU(2)),
+    ),
+    "residual_plus": lambda: model_of(
+        L.Input((None, F)), L.Dense(3), lambda x, d: d + L.Dense(3, "tanh")(d), lambda x, d, r: r * L.Dense(3, "sigmoid")(d),
+        last(L.LSTM(2)),
+    ),
+    "residual_masked": lambda: model_of(
+        L.Input((None,)), L.Embedding(5, 2, mask_zero=True), lambda x, e: L.Add()([L.LSTM(2, **SEQ)(e), e]),
+        last(L.GlobalAveragePooling1D()),
+    ),
+    "dense_skips": lambda: model_of(
+        L.Input((None, F)), L.Dense(3), lambda x, a: L.Dense(2)(a), lambda x, a, b: L.Concatenate()([x, a, b]),
+        last(L.GRU(2)),
+    ),
+    "bridge": lambda: model_of(
+        L.Input((None, F)), L.Dense(3), lambda x, a: L.LSTM(3, **SEQ)(x), lambda x, a, b: L.Add()([a, b]),
+        lambda x, a, b, c: L.Dense(2, "tanh")(c), lambda x, a, b, c, d: L.Concatenate()([a, d]), last(L.GRU(2)),
+    ),
+    "shared": lambda: shared(L.LSTM(H, **SEQ), L.Dense(F)),
+    "shared_branches": lambda: shared_branches(L.GRU(2)),
+    "nested": lambda: sequential(
+        inner(L.Dense(3), L.GRU(3, **SEQ)),
+        inner_graph((None, 3), L.LSTM(2, **SEQ), lambda x, a: L.Concatenate()([x, a]), last(inner(L.Dense(2), L.ReLU()))),
+        L.SimpleRNN(2),
+    ),
+    "nested_twice": lambda: nested_twice(inner_graph((None, F), L.Dense(3, "tanh"), last(L.GRU(F, **SEQ)))),
+    "nested_masked": lambda: functional(
+        L.Embedding(5, 2, mask_zero=True), inner(L.LSTM(3, **SEQ), L.Dropout(0.5)), L.GRU(2), shape=(None,)
+    ),
+    "nested_frozen": lambda: sequential(
+        inner(frozen(L.Conv1D(3, 2)), L.BatchNormalization(), L.Dense(3), frozen(L.BatchNormalization()), L.LSTM(2)),
+        L.Dense(2),
+    ),
+    "nested_still": lambda: functional(
+        inner(L.Dense(3), frozen(inner(L.BatchNormalization(), L.Dense(2))), L.BatchNormalization()), L.GRU(2), L.Dense(1)
+    ),
+    "state": lambda: model_of(
+        L.Input((None, F)), lambda x: L.LSTM(H, return_state=True, **SEQ)(x)[1], lambda x, h: L.Dense(2)(h)
+    ),
+    "states": lambda: model_of(
+        L.Input((None, F)), L.Masking(-1.0), lambda x, m: L.GRU(2, return_state=True, zero_output_for_mask=True, **SEQ)(m)[1],
+        lambda x, m, a: L.SimpleRNN(2, return_state=True, go_backwards=True)(m)[1],
+        lambda x, m, a, b: L.LSTM(2, return_state=True)(m)[0], lambda x, m, *parts: L.Concatenate(axis=1)(parts),
+    ),
 }  # fmt: skip
 
 
+ROWS = ("dense", "relus")  # which take x (B, F)
+ALONE = ("stack", "words", "nested", "branches", "conv_same")  # of which the weights alone are recorded too
+
+
+def inputs(name, shape, rng):
+    """x (B, T, F), (B, T) or (B, F), with masked steps."""
+    if name in ROWS:
+        return rng.standard_normal((B, F)).astype(np.float32)
+    if len(shape) == 2:
+        return np.where(MASK, rng.integers(1, 5, (B, T)), 0)
+    x = rng.standard_normal((B, shape[1] or T, F)).astype(np.float32)
+    x[:, :T][~MASK] = 0.0 if name == "conv_masked" else -1.0
+    return x
+
+
+def weights(model, rng):
+    """New ones, all of them positive where they are variances."""
+    for variable in model.weights:
+        new = (0.7 * rng.standard_normal(variable.shape) + 0.1).astype(np.float32)
+        variable.assign(np.abs(new) + 0.5 if variable.path.endswith("moving_variance") else new)
+
+
+def gradients(name, model, x, rng):
+    """What a copy of the model in float64 gives back from a random gradient of its output."""
+    keras.utils.clear_session()
+    keras.config.set_dtype_policy("float64")
+    dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"  # else Keras rounds every product to float32
+    copy = CASES[name]()
+    copy.set_weights(model.get_weights())
+    given = torch.tensor(x) if x.dtype.kind == "i" else torch.tensor(x, dtype=torch.float64, requires_grad=True)
+    for variable in copy.weights:
+        variable.value.grad = None
+    y = copy(given)
+    dy = rng.standard_normal(y.shape).astype(np.float32)
+    assert y.dtype == torch.float64
+    y.backward(torch.tensor(dy, dtype=y.dtype))
+    keras.config.set_dtype_policy("float32")
+    dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float32"
+    found = {"dy": dy} if x.dtype.kind == "i" else {"dy": dy, "dx": given.grad.numpy()}
+    for k, variable in enumerate(copy.trainable_weights):
+        found |= {f"w{k}": variable.value.detach().numpy(), f"d{k}": variable.value.grad.detach().numpy()}
+    return {key: array.astype(np.float32) for key, array in found.items()}
+
+
 def record(name, rng, folder):
-    """The arrays of one case; its two files go into `folder`."""
+    """The arrays of one case; its files go into `folder`."""
     keras.utils.clear_session()
     model = CASES[name]()
-    model.set_weights([(0.7 * rng.standard_normal(w.shape) + 0.1).astype(w.dtype) for w in model.get_weights()])
-    indices = len(model.input_shape) == 2 and name != "dense"
-    if indices:
-        x = np.where(MASK, rng.integers(1, 5, (B, T)), 0)
-    elif name == "dense":
-        x = rng.standard_normal((B, F)).astype(np.float32)
-    else:
-        x = rng.standard_normal((B, T, F)).astype(np.float32)
-        x[~MASK] = -1.0
+    weights(model, rng)
+    x = inputs(name, model.input_shape, rng)
     y = keras.ops.convert_to_numpy(model(x))
     for end in ("keras", "h5"):
         model.save(folder / f"{name}.{end}")
-    return {"x": x, "y": y}
+    if name in ALONE:
+        model.save_weights(folder / f"{name}.weights.h5")
+    return {"x": x, "y": y, **gradients(name, model, x, rng)}
 
 
 def main():
@@ -110,9 +322,11 @@ def main():
     here = Path(__file__).parent
     with tempfile.TemporaryDirectory() as scratch:
         found = {name: record(name, np.random.default_rng([11, n]), Path(scratch)) for n, name in enumerate(CASES)}
-        with zipfile.ZipFile(here / "keras_networks.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        with tarfile.open(here / "keras_networks.tar.xz", "w:xz", preset=9) as archive:  # all at once: they are much alike
             for path in sorted(Path(scratch).iterdir()):
-                archive.writestr(zipfile.ZipInfo(path.name), path.read_bytes(), zipfile.ZIP_DEFLATED)
+                about = tarfile.TarInfo(path.name)
+                about.size = path.stat().st_size
+                archive.addfile(about, io.BytesIO(path.read_bytes()))
     arrays = {f"{name}/{key}": np.ascontiguousarray(array) for name, case in found.items() for key, array in case.items()}
     about = {"framework": f"keras {keras.__version__}, {keras.backend.backend()} backend", "script": Path(__file__).name,
              "cases": json.dumps([{"case": name} for name in found])}  # fmt: skip

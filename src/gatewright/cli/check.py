@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from gatewright.activations import FORMULAS, NEEDED
+from gatewright.activations import FORMULAS, NEEDED, ROWWISE
 from gatewright.checking import METHODS, gradcheck
 from gatewright.checks import whole_number
 from gatewright.forecasting.settings import CELLS
@@ -30,7 +30,7 @@ def add_to(commands: Any) -> None:
     for flag, default, text in NUMBERS:
         command.add_argument(flag, type=int, default=default, metavar="N", help=f"{text} (default {default})")
     command.add_argument("--bidirectional", action="store_true", help="run it in both directions")
-    names = tuple(name for name, formula in FORMULAS.items() if name != "softmax" and formula.alpha != NEEDED)
+    names = tuple(name for name, formula in FORMULAS.items() if name not in ROWWISE and formula.alpha != NEEDED)
     command.add_argument(
         "--activation", choices=names, default=None, help="of the candidate, or for rnn of the state (default tanh)"
     )

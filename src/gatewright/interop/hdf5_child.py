@@ -1,8 +1,9 @@
 """Reads an HDF5 file in a process of its own, for some broken ones hang the library or make it take all memory.
 
-`python hdf5_child.py ROOT` takes the file from the standard input and gives on the standard output, as safetensors, every
-array of floats under the group ROOT by its path, and under "json" what the attributes say. An error is one line on the
-standard error. It imports nothing of gatewright, so that it starts faster.
+`python hdf5_child.py ROOT ROOT …` takes the file from the standard input and gives on the standard output, as safetensors,
+every array of floats under the groups ROOT by its path, and under "json" what the attributes say. Of a file with an attribute
+layer_names all groups count that it names. An error is one line on the standard error. It imports nothing of gatewright, so
+that it starts faster.
 """
 
 import json
@@ -24,7 +25,7 @@ def limit(size: int, seconds: int) -> None:
                 resource.setrlimit(kind, (most, most))
 
 
-def read(content: bytes, root: str) -> bytes:
+def read(content: bytes, roots: list[str]) -> bytes:
     """The arrays and attributes of an HDF5 file, as safetensors. Raises whatever the library does, and ValueError."""
     import io
 
@@ -63,14 +64,21 @@ def read(content: bytes, root: str) -> bytes:
                 left -= item.size * item.dtype.itemsize
                 if left < 0:
                     raise ValueError(f"{here[:100]}: more numbers than the file has room for")
+                here = here.replace("\\", "/")  # Keras 2 wrote paths so on Windows
+                if here in found:
+                    raise ValueError(f"{here[:100]} is there twice")
                 found[here] = np.ascontiguousarray(item[()], item.dtype.newbyteorder("="))
 
     with h5py.File(io.BytesIO(content), "r") as file:
         texts = {key: file.attrs[key] for key in TEXTS if key in file.attrs}
         texts = {key: text.decode() if isinstance(text, bytes) else str(text) for key, text in texts.items()}
-        if root in file:
-            walk(file[root], root, 0)
-    about = json.dumps({**texts, "weight_names": lists}).encode()
+        layers = names(file, "layer_names")
+        for name in file:
+            if name.split("\\")[0] in roots or name in layers:
+                if not isinstance(file.get(name, getlink=True), h5py.HardLink) or not isinstance(file[name], h5py.Group):
+                    raise ValueError(f"{name[:100]} is no group")
+                walk(file[name], name, 0)
+    about = json.dumps({**texts, "layer_names": layers, "weight_names": lists}).encode()
     return save({**found, "json": np.frombuffer(about, np.uint8)})
 
 
@@ -79,7 +87,7 @@ def main() -> int:
     content = sys.stdin.buffer.read()
     limit(len(content), 20 + len(content) // 10**7)
     try:
-        result = read(content, sys.argv[1])
+        result = read(content, sys.argv[1:])
     except Exception as error:
         print(" ".join(str(error).split())[:200] or type(error).__name__, file=sys.stderr)
         return 1

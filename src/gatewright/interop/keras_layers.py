@@ -5,6 +5,7 @@ the gate n stays apart. A layer is looked up by its class in BUILDERS, everythin
 honoured nor known to change no number is refused too.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,16 +15,31 @@ from gatewright.activations import Activation
 from gatewright.arrays import Array
 from gatewright.errors import FormatError
 from gatewright.interop import gates, keras_graph
-from gatewright.layers import GRU, LSTM, RNN, Bidirectional, Dense, Dropout, Embedding, Layer, LayerNorm, Masking
+from gatewright.layers import (
+    GRU,
+    LSTM,
+    RNN,
+    Activate,
+    BatchNorm,
+    Bidirectional,
+    Dense,
+    Dropout,
+    Embedding,
+    Layer,
+    LayerNorm,
+    Masking,
+)  # fmt: skip
 
 ACTIVATIONS = {name: name for name in (
     "linear", "tanh", "sigmoid", "relu", "softplus", "silu", "softmax", "softsign", "elu", "leaky_relu", "gelu", "hard_sigmoid",
+    "log_softmax", "selu",
 )} | {"swish": "silu"}  # fmt: skip
 POLICIES = ("float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16")
 # What begins the weights or bounds their training: of no effect on a network that is read to be run.
 SILENT = {"name", "trainable", "dtype", "batch_input_shape", "batch_shape", "autocast", "seed", "implementation", "unroll",
           "unit_forget_bias", "input_length", "input_dim", "input_shape", "kernel_initializer", "recurrent_initializer",
-          "bias_initializer", "embeddings_initializer", "beta_initializer", "gamma_initializer"}  # fmt: skip
+          "bias_initializer", "embeddings_initializer", "beta_initializer", "gamma_initializer",
+          "moving_mean_initializer", "moving_variance_initializer"}  # fmt: skip
 # What training would want, and has no counterpart here yet: told in one warning.
 TRAINING = {*(
     f"{what}_{kind}" for what in ("kernel", "recurrent", "bias", "embeddings", "beta", "gamma", "activity")
@@ -57,6 +73,13 @@ class Given(NamedTuple):
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise FormatError(f"{name}={short(value)}, wanted {kind.__name__}")
         return value
+
+    def number(self, name: str, *default: float) -> float:
+        """A finite number. Raises FormatError for anything else, or where there is none and no default."""
+        value = self.config.get(name, *default)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise FormatError(f"{name}={short(value)}, wanted a number")
+        return float(value)
 
     def activation(self, name: str) -> Activation:
         """The Activation that an option names."""
@@ -106,7 +129,7 @@ def short(value: Any) -> str:
     return text if len(text) < 60 else f"{text[:60]}…"
 
 
-def _frozen(given: Given, arrays: dict[str, Array]) -> tuple[str, ...]:
+def frozen(given: Given, arrays: dict[str, Array]) -> tuple[str, ...]:
     return () if given.option("trainable", bool, True) else tuple(arrays)
 
 
@@ -127,7 +150,7 @@ def _cell(given: Given, kind: type[RNN] | type[LSTM] | type[GRU], inside: bool =
     if kind is GRU:
         options["reset_after"] = given.option("reset_after", bool, False)  # before Keras 2.2 there was no other
     options |= {"stateful": given.option("stateful", bool, False)}
-    options |= {"input_dropout": _rate(given, "dropout", 0.0), "recurrent_dropout": _rate(given, "recurrent_dropout", 0.0)}
+    options |= {"input_dropout": given.number("dropout", 0.0), "recurrent_dropout": given.number("recurrent_dropout", 0.0)}
     if zero and not sequences:
         raise FormatError("zero_output_for_mask=True with return_sequences=False is not supported")
     if not inside:
@@ -136,7 +159,7 @@ def _cell(given: Given, kind: type[RNN] | type[LSTM] | type[GRU], inside: bool =
     layer = kind(given.features(), given.option("units", int), return_sequences=sequences, **options)
     if kind is not GRU or not layer.bias or not options["reset_after"]:
         arrays = given.arrays(layer, *(["W", "U", "b"] if layer.bias else ["W", "U"]))
-        return Built(layer, arrays, _frozen(given, arrays))
+        return Built(layer, arrays, frozen(given, arrays))
     *kernels, b = given.weights
     if b.shape != (2, 3 * layer.hidden_size) or len(kernels) != 2:
         raise FormatError(
@@ -145,7 +168,7 @@ def _cell(given: Given, kind: type[RNN] | type[LSTM] | type[GRU], inside: bool =
     merged = gates.merge(b[0].astype(float), b[1].astype(float), 3, apart=True)
     arrays = {"W": kernels[0], "U": kernels[1], **merged}
     given._replace(weights=list(arrays.values())).arrays(layer, *arrays)
-    return Built(layer, arrays, _frozen(given, arrays))
+    return Built(layer, arrays, frozen(given, arrays))
 
 
 def _bidirectional(given: Given) -> Built:
@@ -172,8 +195,8 @@ def _bidirectional(given: Given) -> Built:
     arrays = {
         f"{way}.{name}": a for way, part in zip(("forward", "backward"), parts, strict=True) for name, a in part.arrays.items()
     }
-    frozen = {f"{way}.{name}" for way, part in zip(("forward", "backward"), parts, strict=True) for name in part.frozen}
-    return Built(whole, arrays, tuple(frozen | set(_frozen(given, arrays))))
+    still = {f"{way}.{name}" for way, part in zip(("forward", "backward"), parts, strict=True) for name in part.frozen}
+    return Built(whole, arrays, tuple(still | set(frozen(given, arrays))))
 
 
 def _dense(given: Given) -> Built:
@@ -181,16 +204,17 @@ def _dense(given: Given) -> Built:
     bias = given.option("use_bias", bool, True)
     layer = Dense(given.features(), given.option("units", int), given.activation("activation"), bias=bias)
     arrays = given.arrays(layer, *(["W", "b"] if bias else ["W"]))
-    return Built(layer, arrays, _frozen(given, arrays))
+    return Built(layer, arrays, frozen(given, arrays))
 
 
 def _time_distributed(given: Given) -> Built:
     given.check("layer")
     class_name, config = keras_graph.entry(given.config.get("layer"))
-    if class_name != "Dense":
-        raise FormatError(f"{class_name} inside is not supported; known: Dense")
-    found = _dense(given._replace(config=config))
-    return found._replace(frozen=tuple({*found.frozen, *_frozen(given, found.arrays)}))
+    if class_name not in STEPWISE:
+        raise FormatError(f"{class_name} inside is not supported; known: {', '.join(STEPWISE)}")
+    rank = None if given.rank is None else given.rank - 1
+    found = STEPWISE[class_name](given._replace(config=config, rank=rank))
+    return found._replace(frozen=tuple({*found.frozen, *frozen(given, found.arrays)}))
 
 
 def _embedding(given: Given) -> Built:
@@ -198,20 +222,27 @@ def _embedding(given: Given) -> Built:
     sizes = given.option("input_dim", int), given.option("output_dim", int)
     layer = Embedding(*sizes, mask_zero=given.option("mask_zero", bool, False))
     arrays = given.arrays(layer, "E")
-    return Built(layer, arrays, _frozen(given, arrays))
+    return Built(layer, arrays, frozen(given, arrays))
 
 
 def _layer_norm(given: Given) -> Built:
     given.check("axis epsilon center scale")
     given.only("axis", -1, [-1], *(() if given.rank is None else (given.rank - 1, [given.rank - 1])))
-    names = [name for name, option in (("gain", "scale"), ("shift", "center")) if given.option(option, bool, True)]
+    there = {name: given.option(option, bool, True) for name, option in (("gain", "scale"), ("shift", "center"))}
+    if not any(there.values()):
+        raise FormatError("center=False with scale=False is not supported")
+    return _normalized(given, LayerNorm, there)
+
+
+def _normalized(given: Given, kind: type[LayerNorm] | type[BatchNorm], there: dict[str, bool]) -> Built:
+    """A normalisation; of the weights some are not there: such a gain is one, such a shift zero, and stays so."""
     if not given.weights or given.weights[0].ndim != 1 or not given.weights[0].size:
-        raise FormatError("center=False with scale=False is not supported" if not names else "there are no weights")
-    size = len(given.weights[0])
-    layer = LayerNorm(size, epsilon=given.option("epsilon", float, 1e-3))
-    arrays = given.arrays(layer, *names)
-    frozen = {name for name in ("gain", "shift") if name not in names} | set(_frozen(given, arrays))
-    return Built(layer, {"gain": np.ones(size, np.float32), "shift": np.zeros(size, np.float32)} | arrays, tuple(frozen))
+        raise FormatError("there are no weights")
+    layer = kind(len(given.weights[0]), epsilon=given.number("epsilon", 1e-3))
+    arrays = given.arrays(layer, *(name for name, known in there.items() if known))
+    still = {name for name in layer.shapes() if not there[name] or name in ("mean", "var")} | set(frozen(given, arrays))
+    plain = {"gain": np.ones(layer.size, np.float32), "shift": np.zeros(layer.size, np.float32)}
+    return Built(layer, {**plain, **arrays}, tuple(still))
 
 
 def _masking(given: Given) -> Built:
@@ -224,16 +255,8 @@ def _masking(given: Given) -> Built:
 def _dropout(given: Given) -> Built:
     given.check("rate noise_shape")
     given.only("noise_shape", None)
-    given.arrays(layer := Dropout(_rate(given, "rate")))
+    given.arrays(layer := Dropout(given.number("rate")))
     return Built(layer, {})
-
-
-def _rate(given: Given, name: str, *default: Any) -> float:
-    """What part of the numbers is dropped. Raises FormatError for what is no number."""
-    rate = given.config.get(name, *default)
-    if isinstance(rate, bool) or not isinstance(rate, int | float):
-        raise FormatError(f"{name}={short(rate)}, wanted a number")
-    return rate
 
 
 def _noise(given: Given) -> None:
@@ -242,19 +265,53 @@ def _noise(given: Given) -> None:
     given.told.append("only training sees it: left out")
 
 
-def _activation(given: Given) -> None:
+def _activation(given: Given) -> Built:
     given.check("activation")
+    return _activate(given, given.activation("activation"))
 
 
-def folded(given: Given, built: list[Built]) -> Built:
-    """The layer in front of an Activation, which takes it over."""
-    activation = given.activation("activation")
-    before = built[-1] if built else None
-    if before is None or not isinstance(before.layer, Dense) or before.layer.activation.name != "linear":
-        if before is not None and activation.name == "linear":
-            return before
-        raise FormatError(f"activation={activation.name!r} is supported behind a Dense without one only")
-    return before._replace(layer=before.layer.replace(activation=activation))
+def _activate(given: Given, activation: Activation) -> Built:
+    given.arrays(layer := Activate(activation))
+    return Built(layer, {})
+
+
+def _relu(given: Given) -> Built:
+    given.check("max_value negative_slope threshold")
+    top = None if given.config.get("max_value") is None else given.number("max_value")
+    slope, threshold = given.number("negative_slope", 0.0), given.number("threshold", 0.0)
+    if sum(option not in (None, 0) for option in (top, slope, threshold)) > 1 or top == 0:
+        raise FormatError(f"max_value={top}, negative_slope={slope}, threshold={threshold}: one of them at most is supported")
+    if slope:
+        return _activate(given, Activation("leaky_relu", slope))
+    return _activate(given, Activation("thresholded_relu", threshold) if threshold else Activation("relu", clip=top))
+
+
+def _leaky_relu(given: Given) -> Built:
+    given.check("negative_slope alpha")
+    name = "alpha" if "alpha" in given.config else "negative_slope"  # Keras 2's name
+    return _activate(given, Activation("leaky_relu", given.number(name, 0.3)))
+
+
+def _elu(given: Given) -> Built:
+    given.check("alpha")
+    return _activate(given, Activation("elu", given.number("alpha", 1.0)))
+
+
+def _softmax(given: Given) -> Built:
+    given.check("axis")
+    given.only("axis", -1, [-1], *(() if given.rank is None else (given.rank - 1, [given.rank - 1])))
+    return _activate(given, Activation("softmax"))
+
+
+def _batch_norm(given: Given) -> Built:
+    given.check("axis momentum epsilon center scale renorm_momentum")
+    given.only("axis", -1, [-1], *(() if given.rank is None else (given.rank - 1, [given.rank - 1])))
+    if given.option("trainable", bool, True):
+        given.told.append("training leaves its mean and variance as they are")
+    options = (("gain", "scale"), ("shift", "center"), ("mean", ""), ("var", ""))
+    return _normalized(
+        given, BatchNorm, {name: bool(not option or given.option(option, bool, True)) for name, option in options}
+    )
 
 
 def _input(given: Given) -> None:
@@ -263,16 +320,24 @@ def _input(given: Given) -> None:
         given.only(name, False)
 
 
+STEPWISE: dict[str, Callable[[Given], Built]] = {  # which do the same at every step
+    "Dense": _dense,
+    "LayerNormalization": _layer_norm,
+    "BatchNormalization": _batch_norm,
+    "Dropout": _dropout,
+    "Activation": _activation,
+    "ReLU": _relu,
+    "LeakyReLU": _leaky_relu,
+    "ELU": _elu,
+    "Softmax": _softmax,
+}
 BUILDERS: dict[str, Callable[[Given], Built | None]] = {
     "InputLayer": _input,
     **{name: _recurrent(name) for name in KINDS},
     "Bidirectional": _bidirectional,
-    "Dense": _dense,
     "TimeDistributed": _time_distributed,
     "Embedding": _embedding,
     "Masking": _masking,
-    "LayerNormalization": _layer_norm,
-    "Dropout": _dropout,
     **dict.fromkeys(("SpatialDropout1D", "GaussianDropout", "GaussianNoise", "AlphaDropout"), _noise),
-    "Activation": _activation,
+    **STEPWISE,
 }

@@ -32,9 +32,9 @@ class DenseCache(NamedTuple):
 class Dense(Layer):
     """y = activation(x W + b) on the last axis of anything: (…, input_size) -> (…, output_size).
 
-    W is (input_size, output_size), b (output_size,). activation: a name ("softmax" too), None (linear) or a gw.Activation.
-    init: "keras" (kernel_initializer, "glorot_uniform", and bias_initializer, "zeros", or others by name) or "pytorch" (all of
-    U(-1/sqrt(F), 1/sqrt(F))). trainable: False freezes both. Raises OptionError for impossible options.
+    W is (input_size, output_size), b (output_size,). activation: a name (softmax and log_softmax too), None (linear) or a
+    gw.Activation. init: "keras" (kernel_initializer, "glorot_uniform", and bias_initializer, "zeros", or others by name) or
+    "pytorch" (all of U(-1/sqrt(F), 1/sqrt(F))). trainable: False freezes both. Raises OptionError for impossible options.
     """
 
     input_size: int

@@ -102,8 +102,8 @@ class Stack(Layer):
         if isinstance(got, list | tuple) and (len(pair) != 2 or not self.bidirectional):
             raise OptionError(f"{name}: got {got!r}, wanted one, or (forward, backward) with bidirectional=True")
         found = tuple(map(activations.get, pair))
-        if any(each.name == "softmax" for each in found):
-            raise OptionError(f"{name}='softmax' is for outputs: use gw.Dense(…, activation='softmax')")
+        for each in (each.name for each in found if each.name in activations.ROWWISE):
+            raise OptionError(f"{name}={each!r} is for outputs: use gw.Dense(…, activation={each!r})")
         object.__setattr__(self, name, found if found[0] != found[-1] else found[0])
 
     def _check_clip(self) -> None:

@@ -11,8 +11,9 @@ from gatewright.interop.onnx import chains, layers, reader, recurrent
 from gatewright.interop.onnx.axes import FEATURES
 from gatewright.interop.onnx.calls import Setting
 from gatewright.interop.onnx.follow import Follow, Seen
-from gatewright.interop.onnx.graph import Graph
+from gatewright.interop.onnx.graph import Graph, Node
 from gatewright.interop.onnx.probe import Probe, probe
+from gatewright.interop.onnx.terms import Term
 from gatewright.interop.tensors import few
 from gatewright.layers import Sequential
 from gatewright.parameters import Parameters
@@ -23,13 +24,18 @@ LIMIT = 2**31  # bytes, of a value in the runs that tell what the graph does
 TOLERANCE = 1e-4  # of the largest output: this is no proof of exactness, but of having read it right
 
 
-def read(path: Any, dtype: Any, compat: str | None) -> tuple[Sequential, Parameters]:
-    """The layers of a file. Raises MissingFileError, MissingExtraError, or FormatError with the file's name and the node."""
+def read(path: Any, output: str | None, dtype: Any, compat: str | None) -> tuple[Sequential, Parameters, int]:
+    """The layers of a file that give an output, None for the first, and how many weights are there more than once now.
+
+    Raises OptionError for an unknown one, MissingFileError, MissingExtraError, or FormatError with file and node.
+    """
     if compat not in recurrent.READINGS:
         raise one_of("compat", compat, recurrent.READINGS)
     graph = reader.read(files.checked_path(path))
+    if output is not None and output not in graph.outputs:
+        raise one_of("output", output, graph.outputs)
     try:
-        return _read(graph, dtype, compat)
+        return _read(graph, output, dtype, compat)
     except (MissingFileError, MissingExtraError):
         raise
     except RecursionError:
@@ -39,22 +45,36 @@ def read(path: Any, dtype: Any, compat: str | None) -> tuple[Sequential, Paramet
         raise FormatError(text if text.startswith(graph.path) else f"{graph.path}: {text}") from None
 
 
-def _read(graph: Graph, dtype: Any, compat: str | None) -> tuple[Sequential, Parameters]:
+def _read(graph: Graph, output: str | None, dtype: Any, compat: str | None) -> tuple[Sequential, Parameters, int]:
     seen = probe(graph, Setting(graph.opset, LIMIT, compat, "numpy", Threads(1)))
     follow = Follow(seen)
     for node in graph.nodes:
         if any(seen.depends(name) for name in node.outputs):
-            layers.read(follow, node)
-    name, *others = graph.outputs
+            _read_node(follow, node)
+    name, *others = graph.outputs if output is None else [output]
+    if name in follow.refused:
+        raise follow.refused[name]
     if name not in follow.values:
         raise FormatError(f"the output {few([name])} does not depend on the input")
     y = follow.settled(graph.nodes[-1], follow.values[name])
     for other in others:
         _check_state(follow, other)
     kind = _dtype(seen, name)
-    layer, parameters = chains.whole(_part(follow, name, y), kind if dtype is None else dtype)
+    layer, parameters, copied = chains.whole(_part(follow, name, y), kind if dtype is None else dtype)
     _verify(follow, y, layer, parameters.astype(kind))
-    return layer, parameters
+    return layer, parameters, copied
+
+
+def _read_node(follow: Follow, node: Node) -> None:
+    """What a node gives; why that can't be told is said only if the output depends on it."""
+    before = [follow.refused[name] for name in node.inputs if name in follow.refused]
+    try:
+        if not before:
+            layers.read(follow, node)
+    except FormatError as error:
+        before = [error]
+    if before:
+        follow.refused |= dict.fromkeys(filter(None, node.outputs), before[0])
 
 
 def _dtype(seen: Probe, name: str) -> Any:
@@ -76,13 +96,19 @@ def _part(follow: Follow, name: str, y: Seen) -> Any:
 
 def _check_state(follow: Follow, name: str) -> None:
     """Raises FormatError unless a further output is a last state, which `run` gives."""
+    if name.removesuffix("_out") in follow.probe.roles.states and name.endswith("_out"):
+        return
     value = follow.values.get(name)
-    ok = value is not None and value.points is None and all(
-        part.term.how == "cell" or (part.term.recurrent is not None and not part.term.recurrent.return_sequences)
-        for part in value.parts
-    )  # fmt: skip
-    if not ok:
-        raise FormatError(f"the output {few([name])} is no last state of a layer; gw.OnnxGraph runs the file as it is")
+    if value is None or value.points is not None or not all(_is_state(part.term) for part in value.parts):
+        told = "no last state of a layer: output= picks the one that is wanted"
+        raise FormatError(f"the output {few([name])} is {told}; gw.OnnxGraph runs the file as it is")
+
+
+def _is_state(term: Term) -> bool:
+    """Whether a term is a layer's last state, or several side by side."""
+    if term.how == "concat":
+        return all(map(_is_state, term.inputs))
+    return term.how == "cell" or (term.recurrent is not None and not term.recurrent.return_sequences)
 
 
 def _verify(follow: Follow, y: Seen, layer: Sequential, parameters: Parameters) -> None:
