@@ -66,9 +66,8 @@ def _gather_nd(call: Call, x: Array, indices: Array) -> Array:
     """Every last axis of `indices` is a place in x, behind `batch_dims` axes that both have."""
     batch = call.attributes.get("batch_dims", 0)
     depth = indices.shape[-1] if indices.ndim else 0
-    if not indices.ndim or not 0 <= batch < min(x.ndim, indices.ndim) or not 1 <= depth <= x.ndim - batch:
-        raise FormatError(f"indices of shape {indices.shape} for an array of shape {x.shape}, batch_dims={batch}")
-    if x.shape[:batch] != indices.shape[:batch]:
+    fits = 0 <= batch < min(x.ndim, indices.ndim) and 1 <= depth <= x.ndim - batch
+    if not fits or x.shape[:batch] != indices.shape[:batch]:
         raise FormatError(f"indices of shape {indices.shape} for an array of shape {x.shape}, batch_dims={batch}")
     call.room((*indices.shape[:-1], *x.shape[batch + depth :]), x.dtype)
     grid = np.ogrid[tuple(slice(n) for n in indices.shape[:-1])][:batch] if indices.ndim > 1 else ()
