@@ -167,8 +167,6 @@ def _outputs(step: Bound, inputs: list[Array | None]) -> dict[str, Array]:
         inputs = [array.astype(np.float32) if array is not None and half(array.dtype) else array for array in inputs]
     found = step.function(*inputs)
     made = found if isinstance(found, tuple) else (found,)
-    if any(names[len(made) :]):
-        raise FormatError(f"it has no output {len(made) + 1}")
     arrays = {name: np.asarray(array) for name, array in zip(names, made, strict=False) if name}
     if narrow is None:
         return arrays
