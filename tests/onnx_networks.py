@@ -54,6 +54,9 @@ LAYERS = {
     "embedding": [gw.Embedding(COUNT, F), gw.LSTM(F, H), head(H, None, COUNT)],
     "embedding_last": [gw.Embedding(COUNT, F), gw.GRU(F, H, return_sequences=False), gw.Dropout(0.1), head(H, "sigmoid", 1)],
     "dense": [gw.Dense(F, H, gw.Activation("elu", 0.5)), head(H, gw.Activation("relu", clip=0.5))],
+    "log_softmax": [gw.LSTM(F, H), head(H, "log_softmax", 5)],
+    "selu": [gw.Dense(F, H, "selu"), gw.GRU(H, H, return_sequences=False), gw.Activate("log_softmax")],
+    "selu_conv": [gw.Conv1D(F, H, 3, padding="causal", activation="selu"), gw.Activate("gelu")],
     "dense_no_bias": [gw.Dense(F, H, "relu", bias=False), gw.Dense(H, 2, gw.Activation("thresholded_relu", 0.25), bias=False)],
     "norm": [gw.LayerNorm(F), head(F, AFFINE)],
     "residual": [gw.Residual(gw.LSTM(F, F)), gw.Residual(gw.Sequential(gw.Dense(F, H, "tanh"), gw.Dense(H, F))), gw.GRU(F, H)],
@@ -66,6 +69,22 @@ LAYERS = {
         gw.Shared(gw.Dense(F, F, "tanh"), "d"), gw.Shared(gw.Dense(F, F, "tanh"), "d"),
         gw.Residual(gw.Shared(gw.GRU(F, F), "g")), gw.Shared(gw.GRU(F, F), "g"), head(F),
     ],
+    "conv": [gw.Conv1D(F, H, 3, activation="relu"), gw.LSTM(H, H), head()],
+    "conv_same": [gw.Conv1D(F, H, 4, padding="same", dilation=2, bias=False), gw.Activate("tanh"), gw.GRU(H, 2)],
+    "conv_causal": [gw.Conv1D(F, F, 3, padding="causal", groups=3), gw.LSTM(F, H), head()],
+    "conv_causal_dilated": [gw.Residual(gw.Conv1D(F, F, 2, padding="causal", dilation=2)), gw.Conv1D(F, 2, 1)],
+    "conv_stride": [gw.Conv1D(F, H, 2, stride=2, activation="silu"), gw.BatchNorm(H), gw.GRU(H, H, go_backwards=True)],
+    "conv_causal_stride": [gw.Conv1D(F, H, 3, stride=2, padding="causal"), gw.Bidirectional(gw.LSTM(H, 2), "sum")],
+    "pool_max": [gw.LSTM(F, H), gw.MaxPooling1D(2), gw.GRU(H, H, return_sequences=False), head()],
+    "pool_average": [gw.Conv1D(F, H, 2), gw.AveragePooling1D(3, stride=1), gw.RNN(H, H, bidirectional=True)],
+    "global_max": [gw.GRU(F, H), gw.GlobalMaxPooling1D(), head(H, "sigmoid")],
+    "global_average": [gw.BatchNorm(F, epsilon=1e-5), gw.LSTM(F, H), gw.GlobalAveragePooling1D(), gw.BatchNorm(H), head()],
+    "global_both": [gw.LSTM(F, H), gw.Parallel([gw.GlobalMaxPooling1D(), gw.GlobalAveragePooling1D()]), head(2 * H)],
+    "repeat": [gw.LSTM(F, H, return_sequences=False), gw.RepeatVector(5), gw.LSTM(H, H), head()],
+    "repeat_alone": [gw.Dense(F, H, "tanh"), gw.GlobalAveragePooling1D(), gw.RepeatVector(3), gw.GRU(H, 2)],
+    "activate": [
+        gw.LSTM(F, H), gw.Activate("softmax"), gw.Parallel([gw.Activate(None), gw.GRU(H, H)], "mul"), gw.Activate("elu"),
+    ],
     "nested": [gw.Sequential(gw.Sequential(gw.Dense(F, H)), gw.LSTM(H, 2)), gw.Residual(gw.GRU(2, 2))],
 }  # fmt: skip
 
@@ -75,12 +94,13 @@ def layer_of(name):
     return gw.Sequential(*found) if isinstance(found, list) else found
 
 
-def model_of(name, dtype="float32"):
+def model_of(name, dtype="float32", kernel="auto"):
     """A Model with random weights, none of them zero."""
-    model = gw.Model(layer_of(name), dtype=dtype, seed=1)
-    with model.parameters.edit() as flat:
-        flat[:] = 0.5 * np.random.default_rng(2).standard_normal(flat.shape)
-    return model
+    model = gw.Model(layer_of(name), dtype=dtype)
+    rng = np.random.default_rng(2)
+    arrays = {name: 0.5 * rng.standard_normal(array.shape) for name, array in model.parameters.items()}
+    arrays = {name: abs(array) + 0.5 if name.endswith("var") else array for name, array in arrays.items()}
+    return gw.Model(model.layer, dtype=dtype, kernel=kernel, parameters=gw.Parameters.of(arrays, dtype=dtype))
 
 
 def inputs(model, batch, time, seed=3):

@@ -106,7 +106,7 @@ ARGUMENTS = {
         "num_layers recurrent_dropout return_sequences return_state_sequence stateful trainable",
     ),
     "from_keras": "dtype kernel network path threads",
-    "from_onnx": "compat dtype kernel path threads",
+    "from_onnx": "compat dtype kernel output path threads",
     "from_pytorch": "activation dtype kernel layers prefix source threads",
     "from_rtneural": "dtype kernel source threads",
     "Model.to_keras": "batch_size path",

@@ -45,9 +45,9 @@ def from_pytorch(
     Of nn.RNN, nn.LSTM or nn.GRU the names and shapes say all, but for the `activation` of nn.RNN, "tanh" or "relu".
     layers: for a network, its parts by name in the order of application: `["lstm", "fc"]`. What names and shapes don't say, the
     layer itself does: `["embed", ("lstm", gw.LSTM(8, 16, return_sequences=False)), gw.Dropout(0.5), ("fc", gw.Dense(16, 3,
-    "relu"))]`; an nn.Embedding, and an nn.Linear without bias, need that. prefix: only the names under it are read.
-    dtype: "float32", "float64", or None for that of the arrays (half types become float32). The two biases are merged into one,
-    so that a network which is trained on has one. kernel and threads: as in gw.Model.
+    "relu"))]`; an nn.Embedding, an nn.Conv1d, and an nn.Linear without bias, need that. prefix: only the names under it are
+    read. dtype: "float32", "float64", or None for that of the arrays (half types become float32). The two biases are merged
+    into one, so that a network which is trained on has one. kernel and threads: as in gw.Model.
 
     Raises FormatError or ShapeError for names and shapes that don't fit, and for what would be left over, MissingFileError, and
     OptionError for impossible options.
@@ -99,7 +99,13 @@ def from_keras(
 
 
 def from_onnx(
-    path: Any, *, dtype: Any = None, compat: str | None = None, kernel: str = "auto", threads: int | None = None
+    path: Any,
+    *,
+    output: str | None = None,
+    dtype: Any = None,
+    compat: str | None = None,
+    kernel: str = "auto",
+    threads: int | None = None,
 ) -> Model:
     """The Model that computes what an ONNX file computes, where its graph is a chain of layers; gw.OnnxGraph runs any graph.
 
@@ -108,8 +114,9 @@ def from_onnx(
     way round the file has them, and the output batch first too, with one axis of features. Lengths that are an input of the
     file are `lengths=` here; outputs at dead steps are zero. Initial states that are inputs, and last states that are outputs,
     are left to `run`: a fresh state is zero, or what the file has as constants. Weights in several places are shared where the
-    layers are equal, else copied.
+    layers are equal, else copied, of which a UserWarning tells.
 
+    output: the name of the output that is wanted, whatever others there are; None: the first, and all others are last states.
     dtype: "float32", "float64", or None for that of the file (half types become float32). compat: "onnxruntime" reads what that
     runtime does where it differs from the specification, as in gw.OnnxGraph. kernel and threads: as in gw.Model.
 
@@ -119,5 +126,8 @@ def from_onnx(
     """
     from gatewright.interop.onnx import network
 
-    layer, parameters = network.read(path, None if dtype is None else float_dtype(dtype), compat)
+    layer, parameters, copied = network.read(path, output, None if dtype is None else float_dtype(dtype), compat)
+    if copied:
+        told = f"{copied} weights of the file stand in several layers here, and training would change each for itself"
+        warnings.warn(f"{path}: {told}", UserWarning, stacklevel=2)
     return Model(layer, dtype=parameters.dtype, kernel=kernel, threads=threads, parameters=parameters)

@@ -32,15 +32,21 @@ def state_sizes(model):
     return [(len(array), "batch", array.shape[2]) for _, array in tree_items(arrays)]
 
 
+def steps_of(model):
+    """What the file says of the steps that come out."""
+    many, more = (model.network.shape_out((1, n, F))[1] if not model.layer.takes_indices else n for n in (100, 200))
+    return {(100, 200): "time", (many, many): many}.get((many, more), "time_out")
+
+
 @pytest.mark.parametrize("name", onnx_networks.LAYERS)
 def test_the_checker_takes_every_file(tmp_path, name):
     """With batch and time that differ from call to call, and inputs and outputs as `run` has them."""
     for dtype in ("float32", "float64"):
         model = onnx_networks.model_of(name, dtype)
-        x = onnx_networks.inputs(model, 2, 3)
+        x = onnx_networks.inputs(model, 2, 5)
         whole = ("batch", "time") if x.ndim == 2 else ("batch", "time", F)
         y = model.predict(x)
-        out = ("batch", *(("time",) if y.ndim == 3 else ()), y.shape[-1])
+        out = ("batch", *((steps_of(model),) if y.ndim == 3 else ()), y.shape[-1])
         for lengths in (False, True):
             found = written(model, tmp_path / "m.onnx", lengths=lengths)
             more = [("lengths", "int32", ("batch",))] if lengths else []
@@ -120,6 +126,7 @@ def test_dropout_and_masks_that_nobody_can_see_are_left_out(tmp_path):
         (gw.Sequential(gw.Masking(), gw.LSTM(F, H)), ["layer 0, Masking(", "a mask may have holes"]),
         (gw.Sequential(gw.Embedding(5, 2, mask_zero=True), gw.LSTM(2, H)), ["layer 0, Embedding", "mask_zero=True", "lengths"]),
         (gw.Parallel([gw.LSTM(F, H), gw.LSTM(F, H, projection=2)]), ["layer 0.1, LSTM", "projection=2"]),
+        (gw.GRU(F, H, recurrent_activation=gw.Activation("silu")), ["layer 0, GRU", "no activation 'silu'"]),
         (gw.Dropout(0.5), ["no layer says how many features x has"]),
     ],
 )  # fmt: skip
@@ -133,6 +140,20 @@ def test_impossible_options(tmp_path):
     model = gw.Model(gw.LSTM(F, H, masked_output="repeat"))
     with refused(OptionError, "layer 0, LSTM", "masked_output='repeat' with lengths"):
         model.to_onnx(tmp_path / "m.onnx", lengths=True)
+    for kind, about in (
+        (gw.MaxPooling1D(2, padding="same"), "MaxPooling1D"),
+        (gw.Conv1D(F, H, 3, stride=2, padding="same"), "Conv1D"),
+    ):
+        same = gw.Model(gw.Sequential(gw.Dense(F, F), kind))
+        same.to_onnx(tmp_path / "m.onnx")
+        with refused(OptionError, f"layer 1, {about}", "padding='same' with lengths"):
+            same.to_onnx(tmp_path / "n.onnx", lengths=True)
+    branches = gw.Model(gw.Parallel([gw.Sequential(gw.Dense(F, F), gw.MaxPooling1D(2)), gw.Conv1D(F, F, 1, stride=2)]))
+    with refused(OptionError, "layer 0", "branches have rows of different"):
+        branches.to_onnx(tmp_path / "n.onnx", lengths=True)
+    with refused(OptionError, "lengths=True", "takes no steps"):
+        gw.Model(gw.Sequential(gw.Dense(F, H), gw.RepeatVector(3))).to_onnx(tmp_path / "n.onnx", lengths=True)
+    (tmp_path / "m.onnx").unlink()
     for opset in (16, 23, 17.5, True, "17"):
         with refused(OptionError, "opset", repr(opset), "from 17 to 22"):
             model.to_onnx(tmp_path / "m.onnx", opset=opset)

@@ -7,17 +7,21 @@ import numpy as np
 
 from gatewright.arrays import Array
 from gatewright.interop.onnx import axes as place
-from gatewright.interop.onnx import recurrent_layers
+from gatewright.interop.onnx import sliding_layers
 from gatewright.interop.onnx.axes import FEATURES, SIDES
 from gatewright.interop.onnx.calls import Call
 from gatewright.interop.onnx.follow import Follow, Part, Seen
 from gatewright.interop.onnx.graph import Node
-from gatewright.interop.onnx.terms import Item, Term, last
+from gatewright.interop.onnx.terms import Item, Mark, Term, last
 from gatewright.layers import Embedding
 
 
 def _same(follow: Follow, node: Node, call: Call) -> None:
     """Nodes that may leave the numbers as they are, and must do so."""
+    if (node.op in ("Tile", "Expand") and sliding_layers.repeat(follow, node, call)) or (
+        node.op == "Pad" and sliding_layers.pad(follow, node, call)
+    ):
+        return
     (value,) = follow.dependent(node)
     pairs = list(zip(follow.arrays(node.inputs[0]), follow.arrays(node.outputs[0]), strict=True))
     if len(node.outputs) > 1 and any(follow.probe.depends(name) for name in node.outputs[1:] if name in follow.probe.runs[0]):
@@ -54,6 +58,8 @@ def _squeeze(follow: Follow, node: Node, call: Call) -> None:
 
 
 def _concat(follow: Follow, node: Node, call: Call) -> None:
+    if sliding_layers.pad(follow, node, call):
+        return
     values = [follow.settled(node, value) for value in follow.dependent(node)]
     axis = call["axis"] % len(values[0].axes)
     if len(values) < len(node.inputs):
@@ -180,7 +186,7 @@ def _reverse(follow: Follow, node: Node, call: Call) -> None:
     time, batch = value.axes[call["time_axis"]], value.axes[call["batch_axis"]]
     if not follow.is_time(time) or batch not in (("0",), ("1",)):
         follow.refuse(node, "it reverses another axis than time")
-    if not recurrent_layers.whole_rows(follow, node.inputs[1]):
+    if not follow.whole_rows(follow.part(node, value).term, node.inputs[1]):
         follow.refuse(node, "it reverses other lengths than the rows have")
     follow.give(node.outputs[0], _turned(value), value.axes)
 
@@ -193,12 +199,22 @@ def _where(follow: Follow, node: Node, call: Call) -> None:
     value = follow.settled(node, follow.values[chosen])
     arrays = follow.arrays(condition)
     if follow.is_mask(value, condition):
-        unread = follow.part(node, value).term.how == "x"
-        if not unread and any(np.any(array) for array in follow.arrays(other)):
+        term, others = follow.part(node, value).term, follow.arrays(other)
+        if all(np.all(array == -np.inf) for array in others if array.dtype.kind == "f") and others[0].dtype.kind == "f":
+            filled = Term("layer", term.features, (term,), Mark("filled"))
+            follow.give(node.outputs[0], [Part(filled)], value.axes)
+            return
+        if term.how != "x" and any(np.any(array) for array in others):
             follow.refuse(node, "it puts other numbers than zero behind the rows' ends")
-    elif not all(np.all(array) for array in arrays) or follow.probe.sources[condition] != {follow.probe.roles.lengths}:
+    elif not all(_begun(follow, value.parts[0], run, array) for run, array in enumerate(arrays)):
         follow.refuse(node, "its condition is not which steps live")
     follow.give(node.outputs[0], value.parts, value.axes)
+
+
+def _begun(follow: Follow, part: Part, run: int, array: Array) -> bool:
+    """Whether an array tells which rows have a live step."""
+    lengths = follow.lengths(part.term, run)
+    return lengths is not None and array.shape == (len(lengths), 1) and np.array_equal(array[:, 0], lengths > 0)
 
 
 HANDLERS: dict[str, Callable[[Follow, Node, Any], None]] = {

@@ -1,12 +1,13 @@
 """Terms -> a Sequential and its parameters."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from gatewright.activations import Activation
 from gatewright.arrays import Array
 from gatewright.errors import FormatError
-from gatewright.interop.onnx.terms import Item, Term
+from gatewright.interop.onnx.terms import Item, Mark, Term
 from gatewright.layers import (
     LSTM,
     Activate,
@@ -27,14 +28,19 @@ MOST = 10_000  # layers; where branches cross, a layer can stand in many places
 CLOSE = 1e-7  # to 1 / n, the factor of a mean
 
 
-def whole(term: Term, dtype: Any) -> tuple[Sequential, Parameters]:
-    """All layers from the input to a term, and their parameters. Raises FormatError where there are none."""
+def whole(term: Term, dtype: Any) -> tuple[Sequential, Parameters, int]:
+    """All layers from the input to a term, their parameters, and how many weights of the file are there more than once.
+
+    Raises FormatError where there are none.
+    """
     first = _Chains({})
     if not first.items(term, None):
         raise FormatError("there is no layer in it that computes anything")
-    items = _Chains(first.shared()).items(term, None)
+    second = _Chains(first.shared())
+    items = second.items(term, None)
     layer, arrays = Sequential(*(item.layer for item in items)), _arrays(items)
-    return layer, Parameters.of({name: arrays[name] for name in layer.shapes()}, (), dtype)
+    copied = sum(count > 1 and origin not in second.known for origin, count in second.times.items())
+    return layer, Parameters.of({name: arrays[name] for name in layer.shapes()}, (), dtype), copied
 
 
 class _Chains:
@@ -42,7 +48,8 @@ class _Chains:
 
     def __init__(self, known: dict[frozenset[str], Item]) -> None:
         self.known = known
-        self.uses: dict[frozenset[str], list[Item]] = {}  # of weights
+        self.uses: dict[frozenset[str], list[Item]] = {}  # of weights, where they can be shared
+        self.times = Counter[frozenset[str]]()  # of all
         self.count = 0
 
     def shared(self) -> dict[frozenset[str], Item]:
@@ -59,6 +66,10 @@ class _Chains:
         """The layers between two terms, or from the input on."""
         found: list[Item | Activation] = []
         while term is not start and term.before is not None:
+            if isinstance(term.item, Mark):
+                raise FormatError("it pads, or sums up, steps as no layer does")
+            if term.how == "cell":
+                raise FormatError("a cell state, which is no layer's output, is read or given")
             found.append(self._merged(term, term.before) if term.item is None else term.item)
             term = term.before
         return [self._used(item) for item in _activated(found[::-1])]
@@ -71,6 +82,7 @@ class _Chains:
         if not item.origin:
             return item
         self.uses.setdefault(item.origin, []).append(item)
+        self.times[item.origin] += 1
         return self.known.get(item.origin, item)
 
     def _merged(self, term: Term, start: Term) -> Item:

@@ -1,6 +1,7 @@
 """An ONNX model in the making: its nodes, constants, inputs and outputs, and how that becomes a file's bytes."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from gatewright.parameters import Scope
 Attributes = dict[str, Any]  # of a node: whole numbers, floats, words, or lists of them
 Dims = tuple[int | str, ...]  # of an input or output: a word is the name of a size that differs from call to call
 BATCH, TIME = "batch", "time"
+INT32, INT64 = 6, 7  # TensorProto.DataType
 
 
 class Value(NamedTuple):
@@ -23,6 +25,7 @@ class Value(NamedTuple):
     name: str
     timed: bool = True  # (B, T, F), or (B, F)
     clean: bool = True  # whether it is zero at dead steps
+    lengths: str = ""  # (B,) int32, the name of how many steps of every row live; "" where all do
 
 
 class Place(NamedTuple):
@@ -57,12 +60,11 @@ class Port(NamedTuple):
 class Draft:
     """A graph to which nodes are added; its nodes' results and constants are known by their names.
 
-    dtype: of the model's numbers. opset: the version of ONNX's operators. lengths, state: whether they are inputs.
+    dtype: of the model's numbers. opset: the version of ONNX's operators. state: whether states go in and out.
     """
 
     dtype: Any
     opset: int
-    lengths: bool
     state: bool
     nodes: list[Node] = field(default_factory=list)
     constants: dict[str, Array] = field(default_factory=dict)
@@ -113,49 +115,47 @@ class Draft:
         self.constants.setdefault(name, np.array(value, np.int64))
         return name
 
-    def once(self, name: str) -> str:
-        """What is made of the input or the lengths, where it is first asked for: see `_MAKERS`."""
-        if name not in self._made:
-            self._made[name] = _MAKERS[name](self)
-        return self._made[name]
+    def once(self, what: str, make: Callable[[], str]) -> str:
+        """What `make` adds, where it is first asked for."""
+        if what not in self._made:
+            self._made[what] = make()
+        return self._made[what]
 
-    def cleaned(self, x: Value) -> str:
-        """x with zeros at its dead steps, whatever stands there."""
-        if x.clean or not x.timed or not self.lengths:
+    def rows(self) -> str:
+        """(1,): the batch size."""
+        return self.once("rows", lambda: self.add("Gather", [self.add("Shape", ["x"], "x"), self.ints(0)], "x"))
+
+    def long(self, lengths: str) -> str:
+        """Lengths (B,) as int64."""
+        return self.once(f"long {lengths}", lambda: self.add("Cast", [lengths], "lengths", {"to": INT64}))
+
+    def begun(self, lengths: str) -> str:
+        """(B, 1) bool: the rows that have a live step."""
+        return self.once(f"begun {lengths}", lambda: self.add("Greater", [self._column(lengths), self.index(0)], "lengths"))
+
+    def live(self, x: Value) -> str:
+        """(B, T, 1) bool: the steps of x before the end of their row."""
+        return self.once(f"live {x.lengths}", lambda: self._live(x))
+
+    def _live(self, x: Value) -> str:
+        time = self.add("Gather", [self.add("Shape", [x.name], "steps"), self.index(1)], "steps")
+        steps = self.add("Range", [self.index(0), time, self.index(1)], "steps")
+        return self.add("Unsqueeze", [self.add("Less", [steps, self._column(x.lengths)], "steps"), self.ints(2)], "steps")
+
+    def _column(self, lengths: str) -> str:
+        """(B, 1) int64."""
+        return self.once(f"column {lengths}", lambda: self.add("Unsqueeze", [self.long(lengths), self.ints(1)], "lengths"))
+
+    def cleaned(self, x: Value, fill: float = 0.0) -> str:
+        """x with zeros, or `fill`, at its dead steps, whatever stands there."""
+        if not x.timed or not x.lengths or (x.clean and not fill):
             return x.name
-        return self.add("Where", [self.once("live"), x.name, self.number(0.0)], "steps")
+        return self.add("Where", [self.live(x), x.name, self.number(fill)], "steps")
 
     def give(self, name: str, value: str, dims: Dims) -> None:
         """An output of the whole."""
         self.nodes.append(Node("Identity", [value], [name], {}))
         self.outputs.append(Port(name, self.dtype, dims))
-
-
-def _rows(draft: Draft) -> str:
-    """(1,): the batch size."""
-    return draft.add("Gather", [draft.add("Shape", ["x"], "x"), draft.ints(0)], "x")
-
-
-def _lengths(draft: Draft) -> str:
-    """(B,) int64: the lengths."""
-    return draft.add("Cast", ["lengths"], "lengths", {"to": 7})
-
-
-def _live(draft: Draft) -> str:
-    """(B, T, 1) bool: the steps before the end of their row."""
-    time = draft.add("Gather", [draft.add("Shape", ["x"], "x"), draft.index(1)], "x")
-    steps = draft.add("Range", [draft.index(0), time, draft.index(1)], "steps")
-    column = draft.add("Unsqueeze", [draft.once("lengths"), draft.ints(1)], "lengths")
-    return draft.add("Unsqueeze", [draft.add("Less", [steps, column], "steps"), draft.ints(2)], "steps")
-
-
-def _begun(draft: Draft) -> str:
-    """(B, 1) bool: the rows that have a live step."""
-    column = draft.add("Unsqueeze", [draft.once("lengths"), draft.ints(1)], "lengths")
-    return draft.add("Greater", [column, draft.index(0)], "lengths")
-
-
-_MAKERS = {"rows": _rows, "lengths": _lengths, "live": _live, "begun": _begun}
 
 
 def require() -> None:

@@ -1,6 +1,7 @@
 """A walk through a graph: every value that depends on the input, as layers applied to it and as what its axes mean."""
 
 import hashlib
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
@@ -16,6 +17,7 @@ from gatewright.interop.onnx.graph import Node
 from gatewright.interop.onnx.pointwise import Norm, Points
 from gatewright.interop.onnx.probe import Probe
 from gatewright.interop.onnx.terms import Item, Term, common
+from gatewright.layers import RepeatVector
 
 
 class Part(NamedTuple):
@@ -50,6 +52,7 @@ class Follow:
     def __init__(self, probe: Probe) -> None:
         self.probe = probe
         self.values: dict[str, Seen] = {}
+        self.refused: dict[str, FormatError] = {}  # values of which it can't be told what they are
         self.time: str | None = None  # which of the input's axes it is, "0" or "1", as far as that is known
         self._names: dict[str, str] = {}  # of values that are another one, that one's
         self._settled: dict[str, Seen] = {}
@@ -215,8 +218,15 @@ class Follow:
 
     def sizes(self, value: Seen, run: int) -> dict[str, int]:
         """The size of every letter of a value's axes."""
-        x = self.probe.runs[run][self.probe.roles.x]
-        return {"0": x.shape[0], "1": x.shape[1], "D": len(value.parts), "F": value.parts[0].term.features}
+        x, shape = self.probe.runs[run][self.probe.roles.x], self.probe.runs[run][value.name].shape
+        found = {"0": x.shape[0], "1": x.shape[1], "D": len(value.parts), "F": value.parts[0].term.features}
+        for axis, size in zip(value.axes, shape, strict=True):
+            if len(axis) == 1:
+                found[axis[0]] = size
+            elif self.time in axis:  # there may be fewer steps than in x
+                rest = [found[letter] for letter in axis if letter != self.time]
+                found[self.time or ""] = size // max(math.prod(rest), 1)
+        return found
 
     def reshape(self, node: Node, value: Seen, name: str) -> None:
         """The axes of an output that has the value's numbers in their order."""
@@ -233,25 +243,57 @@ class Follow:
         self.time = axis[0]
         return True
 
-    def live(self, axes: Axes, run: int) -> Array | None:
-        """Of which steps of a value the rows have not ended: a bool array that goes with it; None without lengths or time."""
+    def lengths(self, term: Term, run: int) -> Array | None:
+        """(B,) how many steps of a term live; None where all of them do."""
         name = self.probe.roles.lengths
-        if name is None:
-            return None
-        lengths = self.probe.runs[run][name]
+        found = None if name is None else self.probe.runs[run][name].astype(int)
+        items = []
+        while term.inputs:
+            items.append(term.item)
+            term = term.inputs[0]
+        for item in reversed(items):
+            if isinstance(item, Item):
+                found = None if isinstance(item.layer, RepeatVector) or found is None else item.layer.lengths_out(found)
+        return found
+
+    def whole_rows(self, term: Term, name: str) -> bool:
+        """Whether a vector is the lengths of a term's rows; where all steps live, it may be as long as one likes."""
+        for run, array in enumerate(self.arrays(name)):
+            wanted = self.lengths(term, run)
+            if wanted is None:
+                wanted = np.full(array.shape, self.probe.runs[run][self.probe.roles.x].shape[int(self.time or "1")])
+            if not np.array_equal(array, wanted):
+                return False
+        return True
+
+    def live(self, value: Seen, run: int) -> Array | None:
+        """Of which steps of a value the rows have not ended: a bool array that goes with it; None without lengths or time."""
+        lengths = self.lengths(value.parts[0].term, run)
         x = self.probe.runs[run][self.probe.roles.x]
-        time = self.time or ("1" if len(lengths) == x.shape[0] else "0")
-        if (time,) not in axes or (("1" if time == "0" else "0"),) not in axes:
+        if lengths is None or len(value.parts) != 1:
             return None
-        live = np.arange(x.shape[int(time)]) < lengths[:, None]  # (B, T)
-        order = axes.index((time,)) > axes.index(("1" if time == "0" else "0",))
-        shape = [live.shape[1] if axis == (time,) else len(live) if axis in (("0",), ("1",)) else 1 for axis in axes]
-        return np.asarray((live if order else live.T).reshape(shape))
+        time = self.time or ("1" if len(lengths) == x.shape[0] else "0")
+        batch = "1" if time == "0" else "0"
+        if (time,) not in value.axes or (batch,) not in value.axes:
+            return None
+        places = value.axes.index((batch,)), value.axes.index((time,))
+        steps = self.probe.runs[run][value.name].shape[places[1]]
+        live = np.arange(steps) < lengths[:, None]  # (B, T)
+        shape = [live.shape[places.index(k)] if k in places else 1 for k in range(len(value.axes))]
+        return np.asarray((live if places[0] < places[1] else live.T).reshape(shape))
+
+    def is_clean(self, value: Seen) -> bool:
+        """Whether a value is zero at dead steps."""
+        for run, array in enumerate(self.arrays(value.name)):
+            live = self.live(value, run)
+            if live is None or np.any(np.where(live, 0, array)):
+                return False
+        return True
 
     def is_mask(self, value: Seen, name: str) -> bool:
         """Whether an array is one where the value's steps are live, zero elsewhere."""
         for run, (array, shown) in enumerate(zip(self.arrays(name), self.arrays(value.name), strict=True)):
-            live = self.live(value.axes, run)
+            live = self.live(value, run)
             if live is None or not np.array_equal(np.broadcast_to(array, shown.shape), np.broadcast_to(live, shown.shape)):
                 return False
         return True

@@ -7,7 +7,7 @@ import numpy as np
 
 from gatewright.activations import Activation
 from gatewright.arrays import Array
-from gatewright.interop.onnx import arrange, pointwise, recurrent_layers
+from gatewright.interop.onnx import arrange, pointwise, recurrent_layers, sliding_layers
 from gatewright.interop.onnx.axes import FEATURES
 from gatewright.interop.onnx.calls import Call
 from gatewright.interop.onnx.follow import Follow, Part, Seen
@@ -72,13 +72,15 @@ def _vector(array: Array, size: int) -> Array | None:
 
 def _points(follow: Follow, node: Node, call: Call) -> None:
     """Arithmetic and activations: a mask, the bias of a Dense layer, or what `pointwise` finds them to be."""
-    if node.op in ("Add", "Mul") and _masked(follow, node):
+    if node.op == "ReduceMean" and sliding_layers.reduce(follow, node, call):
+        return
+    if (node.op == "Mul" and _masked(follow, node)) or (node.op == "Div" and sliding_layers.divide(follow, node)):
         return
     shapes = [[array.shape for array in follow.arrays(name)] for name in (node.outputs[0], follow.dependent(node)[0].name)]
     means = node.op == "ReduceMean" and all(out == (*shape[:-1], 1) for out, shape in zip(*shapes, strict=True))
     if not means and (node.op == "ReduceMean" or shapes[0] != shapes[1]):
         follow.refuse(node, "it changes the shape as no layer does")
-    if any(value.axes[-1] != FEATURES for value in follow.dependent(node)) and (means or node.op == "Softmax"):
+    if any(value.axes[-1] != FEATURES for value in follow.dependent(node)) and (means or node.op in ("Softmax", "LogSoftmax")):
         follow.refuse(node, "it acts along another axis than that of the features")
     if not (node.op == "Add" and _bias(follow, node)):
         follow.points(node)
@@ -87,7 +89,7 @@ def _points(follow: Follow, node: Node, call: Call) -> None:
 def _masked(follow: Follow, node: Node) -> bool:
     """Whether a value is multiplied by one at live steps and zero elsewhere, as here all outputs are."""
     others = [name for name in node.inputs if not follow.probe.depends(name)]
-    if node.op != "Mul" or len(others) != 1 or not follow.probe.sources[others[0]]:
+    if len(others) != 1 or not follow.probe.sources[others[0]]:
         return False
     value = follow.settled(node, *follow.dependent(node))
     if not follow.is_mask(value, others[0]):
@@ -152,4 +154,4 @@ NAMED: dict[str, Callable[[Follow, Node, Any], None]] = {
     "LayerNormalization": _norm,
     **dict.fromkeys(("RNN", "GRU", "LSTM"), recurrent_layers.read),
 }
-HANDLERS = dict.fromkeys(pointwise.OPERATORS, _points) | arrange.HANDLERS | NAMED
+HANDLERS = dict.fromkeys(pointwise.OPERATORS, _points) | sliding_layers.HANDLERS | arrange.HANDLERS | NAMED

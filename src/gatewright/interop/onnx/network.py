@@ -1,6 +1,7 @@
 """An ONNX file -> a Sequential and its parameters, where the graph is a chain of layers."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,8 +12,9 @@ from gatewright.interop.onnx import chains, layers, reader, recurrent
 from gatewright.interop.onnx.axes import FEATURES
 from gatewright.interop.onnx.calls import Setting
 from gatewright.interop.onnx.follow import Follow, Seen
-from gatewright.interop.onnx.graph import Graph
+from gatewright.interop.onnx.graph import Graph, Node
 from gatewright.interop.onnx.probe import Probe, probe
+from gatewright.interop.onnx.terms import Term
 from gatewright.interop.tensors import few
 from gatewright.layers import Sequential
 from gatewright.parameters import Parameters
@@ -23,13 +25,18 @@ LIMIT = 2**31  # bytes, of a value in the runs that tell what the graph does
 TOLERANCE = 1e-4  # of the largest output: this is no proof of exactness, but of having read it right
 
 
-def read(path: Any, dtype: Any, compat: str | None) -> tuple[Sequential, Parameters]:
-    """The layers of a file. Raises MissingFileError, MissingExtraError, or FormatError with the file's name and the node."""
+def read(path: Any, output: str | None, dtype: Any, compat: str | None) -> tuple[Sequential, Parameters, int]:
+    """The layers of a file that give an output, None for the first, and how many weights are there more than once now.
+
+    Raises OptionError for an unknown one, MissingFileError, MissingExtraError, or FormatError with file and node.
+    """
     if compat not in recurrent.READINGS:
         raise one_of("compat", compat, recurrent.READINGS)
     graph = reader.read(files.checked_path(path))
+    if output is not None and output not in graph.outputs:
+        raise one_of("output", output, graph.outputs)
     try:
-        return _read(graph, dtype, compat)
+        return _read(graph, output, dtype, compat)
     except (MissingFileError, MissingExtraError):
         raise
     except RecursionError:
@@ -39,22 +46,62 @@ def read(path: Any, dtype: Any, compat: str | None) -> tuple[Sequential, Paramet
         raise FormatError(text if text.startswith(graph.path) else f"{graph.path}: {text}") from None
 
 
-def _read(graph: Graph, dtype: Any, compat: str | None) -> tuple[Sequential, Parameters]:
+class Example(NamedTuple):
+    """Random inputs of a file as it has them, and as the Model takes them that it becomes."""
+
+    feed: dict[str, Array]  # initial states are zero
+    x: Array  # (B, T, F), or (B, T) indices
+    lengths: Array | None  # (B,)
+    output: str
+    like: Callable[[Array, Array], Array]  # (the file's output, the Model's) -> the first as the Model has it
+
+
+def example(path: Any, output: str | None = None) -> Example:
+    """Inputs for a file that `read` takes, with which another runtime can be asked for the same output."""
+    graph = reader.read(files.checked_path(path))
+    name = next(iter(graph.outputs)) if output is None else output
+    follow, y = _followed(graph, name, None)
+    run, roles = follow.probe.runs[0], follow.probe.roles
+    feed = {name: run[name] for name in (roles.x, *([roles.lengths] if roles.lengths else []), *roles.states)}
+    x, lengths = _inputs(follow, run)
+    return Example(feed, x, lengths, name, lambda array, got: _alive(_like(y, array, got, follow), got, lengths))
+
+
+def _read(graph: Graph, output: str | None, dtype: Any, compat: str | None) -> tuple[Sequential, Parameters, int]:
+    name, *others = graph.outputs if output is None else [output]
+    follow, y = _followed(graph, name, compat)
+    for other in others:
+        _check_state(follow, other)
+    kind = _dtype(follow.probe, name)
+    layer, parameters, copied = chains.whole(_part(follow, name, y), kind if dtype is None else dtype)
+    _verify(follow, y, layer, parameters.astype(kind))
+    return layer, parameters, copied
+
+
+def _followed(graph: Graph, name: str, compat: str | None) -> tuple[Follow, Seen]:
+    """What the nodes of a graph mean, and what an output is."""
     seen = probe(graph, Setting(graph.opset, LIMIT, compat, "numpy", Threads(1)))
     follow = Follow(seen)
     for node in graph.nodes:
         if any(seen.depends(name) for name in node.outputs):
-            layers.read(follow, node)
-    name, *others = graph.outputs
+            _read_node(follow, node)
+    if name in follow.refused:
+        raise follow.refused[name]
     if name not in follow.values:
         raise FormatError(f"the output {few([name])} does not depend on the input")
-    y = follow.settled(graph.nodes[-1], follow.values[name])
-    for other in others:
-        _check_state(follow, other)
-    kind = _dtype(seen, name)
-    layer, parameters = chains.whole(_part(follow, name, y), kind if dtype is None else dtype)
-    _verify(follow, y, layer, parameters.astype(kind))
-    return layer, parameters
+    return follow, follow.settled(graph.nodes[-1], follow.values[name])
+
+
+def _read_node(follow: Follow, node: Node) -> None:
+    """What a node gives; why that can't be told is said only if the output depends on it."""
+    before = [follow.refused[name] for name in node.inputs if name in follow.refused]
+    try:
+        if not before:
+            layers.read(follow, node)
+    except FormatError as error:
+        before = [error]
+    if before:
+        follow.refused |= dict.fromkeys(filter(None, node.outputs), before[0])
 
 
 def _dtype(seen: Probe, name: str) -> Any:
@@ -76,32 +123,45 @@ def _part(follow: Follow, name: str, y: Seen) -> Any:
 
 def _check_state(follow: Follow, name: str) -> None:
     """Raises FormatError unless a further output is a last state, which `run` gives."""
+    if name.removesuffix("_out") in follow.probe.roles.states and name.endswith("_out"):
+        return
     value = follow.values.get(name)
-    ok = value is not None and value.points is None and all(
-        part.term.how == "cell" or (part.term.recurrent is not None and not part.term.recurrent.return_sequences)
-        for part in value.parts
-    )  # fmt: skip
-    if not ok:
-        raise FormatError(f"the output {few([name])} is no last state of a layer; gw.OnnxGraph runs the file as it is")
+    if value is None or value.points is not None or not all(_is_state(part.term) for part in value.parts):
+        told = "no last state of a layer: output= picks the one that is wanted"
+        raise FormatError(f"the output {few([name])} is {told}; gw.OnnxGraph runs the file as it is")
+
+
+def _is_state(term: Term) -> bool:
+    """Whether a term is a layer's last state, or several side by side."""
+    if term.how == "concat":
+        return all(map(_is_state, term.inputs))
+    return term.how == "cell" or (term.recurrent is not None and not term.recurrent.return_sequences)
 
 
 def _verify(follow: Follow, y: Seen, layer: Sequential, parameters: Parameters) -> None:
     """Raises FormatError unless the layers give what the graph gave, at live steps."""
-    roles = follow.probe.roles
     for run in follow.probe.runs:
-        x, wanted = run[roles.x], run[y.name]
-        if follow.time == "0":
-            x = x.swapaxes(0, 1)
-        lengths = None if roles.lengths is None else run[roles.lengths].astype(int)
+        (x, lengths), wanted = _inputs(follow, run), run[y.name]
         x = x.astype(np.intp if layer.takes_indices else parameters.dtype)
         got = layer.forward(parameters, x, None, steps=None if lengths is None else Steps(lengths), kernel="numpy")[0]
-        wanted = _like(y, wanted, got, follow)
-        if lengths is not None and got.ndim == 3:
-            dead = np.arange(got.shape[1]) >= lengths[:, None]
-            wanted = np.where(dead[..., None], got, wanted)
+        wanted = _alive(_like(y, wanted, got, follow), got, lengths)
         scale = max(float(np.abs(wanted).max(initial=0)), 1e-3)
         if not np.abs(got - wanted).max(initial=0) <= TOLERANCE * scale:
             raise FormatError(f"read as {layer}, which gives other numbers; gw.OnnxGraph runs the file as it is")
+
+
+def _inputs(follow: Follow, run: dict[str, Array]) -> tuple[Array, Array | None]:
+    """x (B, T, F), or (B, T) indices, and the lengths (B,) of a run."""
+    roles = follow.probe.roles
+    x = run[roles.x].swapaxes(0, 1) if follow.time == "0" else run[roles.x]
+    return x, None if roles.lengths is None else run[roles.lengths].astype(int)
+
+
+def _alive(wanted: Array, got: Array, lengths: Array | None) -> Array:
+    """The file's output, with the Model's in its dead steps, of which they need not say the same."""
+    if lengths is None or got.ndim < 3:
+        return wanted
+    return np.where((np.arange(got.shape[1]) >= lengths[:, None])[..., None], got, wanted)
 
 
 def _like(y: Seen, array: Array, got: Array, follow: Follow) -> Array:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gatewright.activations import FORMULAS, Activation
+from gatewright.activations import FORMULAS, ROWWISE, Activation
 from gatewright.arrays import Array
 from gatewright.interop.onnx import runner
 from gatewright.interop.onnx.calls import Call
@@ -21,10 +21,11 @@ from gatewright.interop.onnx.recurrent import ACTIVATIONS
 from gatewright.layers import LayerNorm
 
 OPERATORS = frozenset({
-    "Abs", "Add", "Clip", "Div", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Log", "Max", "Min",
-    "Mish", "Mul", "Neg", "Pow", "ReduceMean", "Reciprocal", "Relu", "Sigmoid", "Softmax", "Softplus", "Softsign", "Sqrt",
-    "Sub", "Swish", "Tanh", "ThresholdedRelu",
+    "Abs", "Add", "Clip", "Div", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Log", "LogSoftmax",
+    "Max", "Min", "Mish", "Mul", "Neg", "Pow", "ReduceMean", "Reciprocal", "Relu", "Selu", "Sigmoid", "Softmax", "Softplus",
+    "Softsign", "Sqrt", "Sub", "Swish", "Tanh", "ThresholdedRelu",
 })  # fmt: skip
+SELU = float(np.float32(1.67326319217681884765625)), float(np.float32(1.05070102214813232421875))  # alpha and gamma
 RANGE, FAR = 12.0, 40.0  # beyond the first, all activations are nearly straight lines
 MOST = 24  # nodes that are one activation
 NAMED = {op: ours for op, (ours, _) in ACTIVATIONS.items()}
@@ -60,7 +61,7 @@ def identify(probe: Probe, points: Points) -> Activation | Norm | None:
     used_later = any(points.base in node.inputs for node in rest)
     if bound is not None and not used_later:
         inner = identify(probe, Points(first.outputs[0], tuple(rest))) if rest else Activation("linear")
-        if not isinstance(inner, Activation) or inner.clip is not None or inner.name == "softmax":
+        if not isinstance(inner, Activation) or inner.clip is not None or inner.name in ROWWISE:
             return None
         return replace(inner, clip=bound)
     if not rest and (named := _named(probe.calls[first.number], len(probe.runs[0][points.base].shape))) is not None:
@@ -91,8 +92,10 @@ def _single(probe: Probe, name: str) -> float | None:
 def _named(call: Call, rank: int) -> Activation | None:
     """The activation that one operator is by its name."""
     op = call.node.op
-    if op == "Softmax":
-        return Activation("softmax") if call["axis"] % rank == rank - 1 else None
+    if op in ("Softmax", "LogSoftmax"):
+        return Activation("softmax" if op == "Softmax" else "log_softmax") if call["axis"] % rank == rank - 1 else None
+    if op == "Selu":
+        return Activation("selu") if (call["alpha"], call["gamma"]) == SELU else None
     if (op == "Gelu" and call["approximate"] == "none") or (op == "Swish" and call["alpha"] == 1):
         return Activation("gelu" if op == "Gelu" else "silu")
     if op not in NAMED:

@@ -16,7 +16,7 @@ from gatewright.interop.onnx.graph import Graph, Node, Value
 from gatewright.interop.tensors import few
 
 RECURRENT = ("RNN", "GRU", "LSTM")
-PRIMES = ((11, 17), (13, 19))  # of the input's first two axes, in two runs: what is a size of the run differs between them
+PRIMES = ((23, 37), (29, 41))  # of the input's first two axes, in two runs: what is a size of the run differs between them
 SHAPES = ("Shape", "Size")  # operators that look at shapes alone
 
 
@@ -77,11 +77,14 @@ def _roles(graph: Graph, sources: dict[str, frozenset[str]]) -> Roles:
     lengths, states = set[str](), set[str]()
     for node in graph.nodes:
         if node.op in RECURRENT:
-            lengths |= _fed(node, (4,), sources)
+            lengths |= {name for name in _fed(node, (4,), sources) if len(graph.inputs[name].shape or ()) == 1}
             states |= _fed(node, (5, 6), sources)
-    if not any(node.op in RECURRENT for node in graph.nodes):
-        vectors = {name for name in inputs if len(graph.inputs[name].shape or ()) == 1}
-        lengths = {name for name in vectors if graph.inputs[name].dtype.kind in "iu"}
+    first = next((sources[node.inputs[0]] for node in graph.nodes if node.op in RECURRENT), frozenset[str]())
+    lengths, states = lengths - first, states - first  # what goes through the first one is x
+    vectors = {name for name in inputs if len(graph.inputs[name].shape or ()) == 1}
+    lengths |= {name for name in vectors if graph.inputs[name].dtype.kind in "iu"}
+    if len(inputs) > 1:  # a convolution's state; such a one comes out too
+        states |= {name for name in inputs if f"{name}_out" in graph.outputs}
     rest = [name for name in inputs if name not in lengths | states]
     if len(rest) != 1:
         raise FormatError(f"it has {len(rest)} inputs beside lengths and initial states, {few(rest)}, wanted one")

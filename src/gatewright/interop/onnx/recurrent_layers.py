@@ -21,7 +21,7 @@ INITIAL = {"h0": 5, "c0": 6}  # where the operator's inputs are
 def read(follow: Follow, node: Node, call: Call) -> None:
     """Y, Y_h and Y_c of a node."""
     if any(follow.probe.depends(name) for name in node.inputs[1:]):
-        follow.refuse(node, "its weights or its initial state depend on the input")
+        follow.refuse(node, "its weights, lengths or initial states depend on the input")
     value = follow.one(node)
     part, batch_first = follow.part(node, value), bool(call.attributes.get("layout", 0))
     batch, time = (0, 1) if batch_first else (1, 0)
@@ -29,7 +29,7 @@ def read(follow: Follow, node: Node, call: Call) -> None:
         follow.refuse(node, "its input is not (time, batch, features)")
     if not follow.is_time(value.axes[time]):
         follow.refuse(node, "its time is another axis of the input than other nodes'")
-    _lengths(follow, node)
+    _lengths(follow, node, part.term)
     weights = [follow.constant(node, index) for index in (1, 2, 3, 7)]
     whole = recurrent.cell(call, *weights)
     learned = _initial(follow, node, batch_first)
@@ -40,7 +40,7 @@ def read(follow: Follow, node: Node, call: Call) -> None:
         reverse = bool(d) or whole.layer.go_backwards
         layer = layer.replace(go_backwards=reverse != part.flipped, learn_initial_state=bool(learned))
         arrays |= {name: array[d] for name, array in learned.items()}
-        item = Item(layer, arrays, follow.origin(node, 1, 2))
+        item = Item(layer, arrays, follow.origin(node, 1, 2) | {f"direction {d}"})
         parts.append(Part(Term("layer", layer.hidden_size, (part.term,), item), reverse))
     _give(follow, node, parts, value.axes, batch_first)
 
@@ -71,23 +71,13 @@ def _alone(term: Term) -> Term:
     return Term("layer", term.features, term.inputs, item)
 
 
-def _lengths(follow: Follow, node: Node) -> None:
+def _lengths(follow: Follow, node: Node, term: Term) -> None:
     """Refuses a node that reads other lengths than those of the rows."""
     name = node.inputs[4] if len(node.inputs) > 4 else ""
-    if not name and follow.probe.roles.lengths is not None:
-        follow.refuse(node, "it reads no lengths, and another node does")
-    if name and not whole_rows(follow, name):
+    if not name and follow.lengths(term, 0) is not None:
+        follow.refuse(node, "it reads no lengths, and the rows have some")
+    if name and not follow.whole_rows(term, name):
         follow.refuse(node, "it reads other lengths than the rows have")
-
-
-def whole_rows(follow: Follow, name: str) -> bool:
-    """Whether a vector is the rows' lengths: the input of that meaning, or without one the number of steps."""
-    roles, found = follow.probe.roles, []
-    for run, array in zip(follow.probe.runs, follow.arrays(name), strict=True):
-        steps = run[roles.x].shape[int(follow.time or "1")]
-        wanted = run[roles.lengths] if roles.lengths else np.full(array.shape, steps)
-        found.append(np.array_equal(array, wanted))
-    return all(found)
 
 
 def _initial(follow: Follow, node: Node, batch_first: bool) -> dict[str, Array]:

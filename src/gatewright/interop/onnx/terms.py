@@ -23,6 +23,13 @@ class Item(NamedTuple):
     origin: frozenset[str] = frozenset()
 
 
+class Mark(NamedTuple):
+    """Half of a layer: what another node makes a whole of it, such as zeros that a convolution reads."""
+
+    what: str  # "padding", "filled" or "total"
+    number: int = 0
+
+
 class Term:
     """The input ("x"), a layer on a term ("layer"), the last cell state of one ("cell"), or a merge, "concat", "sum" or "mul".
 
@@ -34,7 +41,7 @@ class Term:
         how: str,
         features: int,
         inputs: tuple["Term", ...] = (),
-        item: Item | Activation | None = None,
+        item: Item | Activation | Mark | None = None,
         flipped: tuple[bool, ...] = (),
     ) -> None:
         self.how, self.features, self.inputs, self.item, self.flipped = how, features, inputs, item, flipped

@@ -30,7 +30,7 @@ class Window(NamedTuple):
         return tuple((n - 1) * d + 1 for n, d in zip(self.size, self.dilations, strict=True))
 
 
-def _window(call: Call, x: Array, size: tuple[int, ...]) -> Window:
+def window_of(call: Call, x: Array, size: tuple[int, ...]) -> Window:
     """The window over the axes of x (B, C, …) from a node's attributes."""
     rank, spatial = x.ndim - 2, x.shape[2:]
 
@@ -93,7 +93,7 @@ def _conv(call: Call, x: Array, W: Array, b: Array | None) -> Array:
     if not fits or (size is not None and size != W.shape[2:]) or (b is not None and b.shape != W.shape[:1]):
         shapes = f"x {x.shape}, W {W.shape}" + ("" if b is None else f", B {b.shape}")
         raise FormatError(f"{shapes}, group {group} and kernel_shape {size} don't go together")
-    seen = _views(call, x, _window(call, x, W.shape[2:]), 0)
+    seen = _views(call, x, window_of(call, x, W.shape[2:]), 0)
     rank, outputs = x.ndim - 2, W.shape[0] // group
     places = seen.shape[2 : 2 + rank]
     call.room((x.shape[0], W.shape[0], *places), x.dtype)
@@ -109,14 +109,14 @@ def _max_pool(call: Call, x: Array) -> Array:
     if any(call.node.outputs[1:]):
         raise FormatError("the output Indices is not supported")
     lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
-    seen = _views(call, x, _window(call, x, call["kernel_shape"]), lowest)
+    seen = _views(call, x, window_of(call, x, call["kernel_shape"]), lowest)
     return np.asarray(seen.max(axis=tuple(range(x.ndim, seen.ndim))))
 
 
 def _average_pool(call: Call, x: Array) -> Array:
     """The mean of what a window sees, padding counted only with count_include_pad."""
     floats(x)
-    window = _window(call, x, call["kernel_shape"])
+    window = window_of(call, x, call["kernel_shape"])
     axes = tuple(range(x.ndim, 2 * x.ndim - 2))
     total = _views(call, x, window, 0).sum(axis=axes)
     ones = np.ones((1, 1, *x.shape[2:]), x.dtype)

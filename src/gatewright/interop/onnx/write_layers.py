@@ -1,13 +1,15 @@
 """Every layer as nodes of an ONNX graph."""
 
-import math
+from collections.abc import Callable
 from typing import Any
 
-from gatewright.activations import Activation
 from gatewright.errors import OptionError
+from gatewright.interop.onnx import write_sliding
 from gatewright.interop.onnx.draft import Draft, Place, Value
+from gatewright.interop.onnx.write_activations import activated
 from gatewright.interop.onnx.write_recurrent import bidirectional, recurrent
 from gatewright.layers import (
+    Activate,
     Bidirectional,
     Dense,
     Dropout,
@@ -21,11 +23,6 @@ from gatewright.layers import (
     Sequential,
     Shared,
 )
-
-PLAIN = {
-    "tanh": "Tanh", "sigmoid": "Sigmoid", "relu": "Relu", "softsign": "Softsign", "softplus": "Softplus", "elu": "Elu",
-    "leaky_relu": "LeakyRelu", "thresholded_relu": "ThresholdedRelu", "hard_sigmoid": "HardSigmoid",
-}  # fmt: skip
 
 
 def write(draft: Draft, layer: Layer, place: Place, x: Value) -> Value:
@@ -45,14 +42,9 @@ def write(draft: Draft, layer: Layer, place: Place, x: Value) -> Value:
         ((key, inner),) = layer.children.items()
         y = write(draft, inner, place.inside(key), x)
         return _merged(draft, [x, y], "sum", place.path) if isinstance(layer, Residual) else y
-    if isinstance(layer, Dropout):
-        return x
-    if isinstance(layer, Dense):
-        return _dense(draft, layer, place, x)
-    if isinstance(layer, LayerNorm):
-        return _layer_norm(draft, layer, place, x)
-    if isinstance(layer, Embedding):
-        return _embedding(draft, layer, place, x)
+    for kind, writer in WRITERS.items():
+        if isinstance(layer, kind):
+            return writer(draft, layer, place, x)
     why = ", whose operators take lengths: a mask may have holes" if isinstance(layer, Masking) else ""
     raise OptionError(f"layer {place.path}, {layer}: it has no counterpart in ONNX{why}")
 
@@ -61,7 +53,17 @@ def _dense(draft: Draft, layer: Dense, place: Place, x: Value) -> Value:
     y = draft.add("MatMul", [x.name, draft.constant(f"{place.name}.W", place.params["W"])], place.path)
     if layer.bias:
         y = draft.add("Add", [y, draft.constant(f"{place.name}.b", place.params["b"])], place.path)
-    return Value(_activated(draft, layer.activation, y, place.path), x.timed, clean=False)
+    return x._replace(name=activated(draft, layer.activation, y, place.path), clean=False)
+
+
+def _activate(draft: Draft, layer: Activate, place: Place, x: Value) -> Value:
+    y = activated(draft, layer.activation, x.name, place.path)
+    return x._replace(name=y, clean=x.clean and y == x.name)
+
+
+def _dropout(draft: Draft, layer: Dropout, place: Place, x: Value) -> Value:
+    """Training's alone."""
+    return x
 
 
 def _embedding(draft: Draft, layer: Embedding, place: Place, x: Value) -> Value:
@@ -72,11 +74,11 @@ def _embedding(draft: Draft, layer: Embedding, place: Place, x: Value) -> Value:
             "mask_zero=False, and lengths=True, does it for indices that are padded at the end"
         )
     indices = x.name
-    if draft.lengths:
-        live = draft.add("Squeeze", [draft.once("live"), draft.ints(2)], place.path)
+    if x.lengths:
+        live = draft.add("Squeeze", [draft.live(x), draft.ints(2)], place.path)
         indices = draft.add("Where", [live, indices, draft.index(0)], place.path)
     y = draft.add("Gather", [draft.constant(f"{place.name}.E", place.params["E"]), indices], place.path)
-    return Value(y, clean=False)
+    return x._replace(name=y, clean=False)
 
 
 def _layer_norm(draft: Draft, layer: LayerNorm, place: Place, x: Value) -> Value:
@@ -84,7 +86,7 @@ def _layer_norm(draft: Draft, layer: LayerNorm, place: Place, x: Value) -> Value
     gain, shift = (draft.constant(f"{place.name}.{name}", place.params[name]) for name in ("gain", "shift"))
     if draft.dtype == "float32":
         about = {"axis": -1, "epsilon": layer.epsilon}
-        return Value(draft.add("LayerNormalization", [x.name, gain, shift], place.path, about), x.timed, clean=False)
+        return x._replace(name=draft.add("LayerNormalization", [x.name, gain, shift], place.path, about), clean=False)
 
     def mean(name: str) -> str:
         if draft.opset < 18:
@@ -97,46 +99,29 @@ def _layer_norm(draft: Draft, layer: LayerNorm, place: Place, x: Value) -> Value
     centred = two("Sub", x.name, mean(x.name))
     variance = mean(two("Mul", centred, centred))
     deviation = draft.add("Sqrt", [two("Add", variance, draft.number(layer.epsilon))], place.path)
-    return Value(two("Add", two("Mul", two("Div", centred, deviation), gain), shift), x.timed, clean=False)
+    return x._replace(name=two("Add", two("Mul", two("Div", centred, deviation), gain), shift), clean=False)
 
 
 def _merged(draft: Draft, values: list[Value], how: str, place: str) -> Value:
     """Outputs joined on the last axis, summed, multiplied or averaged."""
-    about: dict[str, Any] = {"timed": values[0].timed, "clean": all(value.clean for value in values)}
-    names = [value.name for value in values]
-    if how == "concat":
-        return Value(draft.add("Concat", names, place, {"axis": -1}), **about) if len(names) > 1 else values[0]
+    if len({value.lengths for value in values}) > 1:
+        raise OptionError(f"layer {place}: with lengths, its branches have rows of different ones")
+    names, merged = [value.name for value in values], values[0]._replace(clean=all(value.clean for value in values))
+    if how == "concat" and len(names) > 1:
+        return merged._replace(name=draft.add("Concat", names, place, {"axis": -1}))
     y = names[0]
     for name in names[1:]:
         y = draft.add("Mul" if how == "mul" else "Add", [y, name], place)
     if how == "ave" and len(names) > 1:
         y = draft.add("Div", [y, draft.number(float(len(names)))], place)
-    return Value(y, **about)
+    return merged._replace(name=y)
 
 
-def _activated(draft: Draft, activation: Activation, x: str, place: str) -> str:
-    """activation(x), by an operator of that name or by what it is made of."""
-    name, alpha, beta = activation.name, activation.alpha, activation.beta
-    if activation.clip is not None:
-        x = draft.add("Clip", [x, draft.number(-activation.clip), draft.number(activation.clip)], place)
-
-    def two(op: str, a: str, b: str | float) -> str:
-        return draft.add(op, [a, b if isinstance(b, str) else draft.number(b)], place)
-
-    if name == "linear":
-        return x
-    if name in PLAIN:
-        attributes = {key: value for key, value in (("alpha", alpha), ("beta", beta)) if value is not None}
-        return draft.add(PLAIN[name], [x], place, attributes)
-    if name == "softmax":
-        return draft.add("Softmax", [x], place, {"axis": -1})
-    if name == "silu":
-        return two("Mul", x, draft.add("Sigmoid", [x], place))
-    if name == "gelu":  # x (1 + erf(x / sqrt(2))) / 2
-        both = two("Add", draft.add("Erf", [two("Mul", x, math.sqrt(0.5))], place), 1.0)
-        return two("Mul", two("Mul", x, both), 0.5)
-    if name == "scaled_tanh" and alpha is not None and beta is not None:
-        return two("Mul", draft.add("Tanh", [two("Mul", x, beta)], place), alpha)
-    if name == "affine" and alpha is not None and beta is not None:
-        return two("Add", two("Mul", x, alpha), beta)
-    raise OptionError(f"layer {place}: the activation {activation} has no counterpart in ONNX")
+WRITERS: dict[type[Layer], Callable[[Draft, Any, Place, Value], Value]] = {
+    Dropout: _dropout,
+    Activate: _activate,
+    Dense: _dense,
+    LayerNorm: _layer_norm,
+    Embedding: _embedding,
+    **write_sliding.WRITERS,
+}

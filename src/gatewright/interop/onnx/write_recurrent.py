@@ -30,7 +30,7 @@ ACTIVATIONS = {  # of the operators, with the number of constants that they take
 
 def recurrent(draft: Draft, layer: Recurrent, place: Place, x: Value, direction: str = "") -> Value:
     """The nodes of a stack; `direction` "reverse" for one that runs from the end and gives its outputs aligned with x."""
-    attributes, ways = _attributes(draft, layer, place.path), len(layer.directions)
+    attributes, ways = _attributes(layer, place.path, x.lengths), len(layer.directions)
     plain = "bidirectional" if ways > 1 else "reverse" if layer.go_backwards else "forward"
     attributes |= {"direction": direction or plain}
     line = draft.add("Transpose", [x.name], place.path, {"perm": [1, 0, 2]})
@@ -39,9 +39,8 @@ def recurrent(draft: Draft, layer: Recurrent, place: Place, x: Value, direction:
     for k in range(layer.num_layers):
         inside = place if layer.num_layers == 1 else place._replace(name=f"{place.name}.layer{k}")
         weights = _weights(draft, layer, place, range(k * ways, (k + 1) * ways), inside.name)
-        lengths = "lengths" if draft.lengths else ""
         h, *c = (parts[k] for parts in first)
-        inputs = [line, *weights[:3], lengths, h, *c, *weights[3:]]
+        inputs = [line, *weights[:3], x.lengths, h, *c, *weights[3:]]
         last = k == layer.num_layers - 1
         wanted = (
             "Y" if layer.return_sequences or not last else "",
@@ -51,14 +50,14 @@ def recurrent(draft: Draft, layer: Recurrent, place: Place, x: Value, direction:
         outputs = draft.add_many(KINDS[type(layer)][0], inputs, place.path, attributes, wanted)
         outputs = [*outputs, *[""] * (3 - len(outputs))]
         line = _joined(draft, outputs[0], 1, layer, place.path) if outputs[0] else ""
-        finals.append([_kept(draft, out, given) for out, given in zip(outputs[1:], (h, *c), strict=False)])
+        finals.append([_kept(draft, out, given, x.lengths) for out, given in zip(outputs[1:], (h, *c), strict=False)])
     if draft.state:
         _give_states(draft, layer, place, finals)
     if not layer.return_sequences:
         return Value(_joined(draft, finals[-1][0], 0, layer, place.path), timed=False)
     if layer.go_backwards:
-        line = _reversed(draft, line, place.path)
-    return Value(draft.add("Transpose", [line], place.path, {"perm": [1, 0, 2]}))
+        line = _reversed(draft, line, place.path, x.lengths)
+    return Value(draft.add("Transpose", [line], place.path, {"perm": [1, 0, 2]}), lengths=x.lengths)
 
 
 def bidirectional(draft: Draft, layer: Bidirectional, place: Place, x: Value) -> list[Value]:
@@ -67,9 +66,9 @@ def bidirectional(draft: Draft, layer: Bidirectional, place: Place, x: Value) ->
     return [forward, recurrent(draft, layer.backward_layer, place.inside("backward"), x, "reverse")]
 
 
-def _attributes(draft: Draft, layer: Recurrent, place: str) -> Attributes:
+def _attributes(layer: Recurrent, place: str, lengths: str) -> Attributes:
     """What the operator is told of the layer's options. Raises OptionError for what it can't be told."""
-    _possible(draft, layer, place)
+    _possible(layer, place, lengths)
     used = [list(_activations(layer, options)) for options in (way.options for way in layer.ways)]
     flat = [activation for each in used for activation in each]
     for activation in flat:
@@ -86,14 +85,14 @@ def _attributes(draft: Draft, layer: Recurrent, place: str) -> Attributes:
     return attributes if [a.name for a in flat] == default else attributes | _constants(flat)
 
 
-def _possible(draft: Draft, layer: Recurrent, place: str) -> None:
+def _possible(layer: Recurrent, place: str, lengths: str) -> None:
     """Raises OptionError for options that the operators don't have."""
     why = ""
     if isinstance(layer, LSTM) and layer.projection is not None:
         why = f"projection={layer.projection}, and ONNX's LSTM has none"
     elif layer.return_state_sequence:
         why = "return_state_sequence=True, and ONNX's operators give the last cell state alone"
-    elif layer.masked_output == "repeat" and draft.lengths:
+    elif layer.masked_output == "repeat" and lengths:
         why = "masked_output='repeat' with lengths, and ONNX's operators give zero after a row's end"
     if why:
         raise OptionError(f"layer {place}, {layer}: {why}")
@@ -158,7 +157,7 @@ def _initial(draft: Draft, layer: Recurrent, place: Place) -> list[list[str]]:
             scopes = [place.params.scope(prefix) if prefix else place.params for prefix in layer.prefixes]
             names = [f"{place.name}.layer{k}" if depth > 1 else place.name for k in range(depth)]
             parts = [np.stack([scope[f"{key}0"][None] for scope in scopes[k * ways : (k + 1) * ways]]) for k in range(depth)]
-            shape = draft.add("Concat", [draft.ints(1), draft.once("rows"), draft.ints(1)], place.path, {"axis": 0})
+            shape = draft.add("Concat", [draft.ints(1), draft.rows(), draft.ints(1)], place.path, {"axis": 0})
             learned = [draft.constant(f"{name}.{key}0", part) for name, part in zip(names, parts, strict=True)]
             found.append([draft.add("Expand", [name, shape], place.path) for name in learned])
         else:
@@ -166,11 +165,11 @@ def _initial(draft: Draft, layer: Recurrent, place: Place) -> list[list[str]]:
     return found
 
 
-def _kept(draft: Draft, final: str, initial: str) -> str:
+def _kept(draft: Draft, final: str, initial: str, lengths: str) -> str:
     """The last state; that of a row of length 0, of which the operator does not tell, is the initial one."""
-    if not (final and initial and draft.lengths):
+    if not (final and initial and lengths):
         return final
-    return draft.add("Where", [draft.once("begun"), final, initial], "lengths")
+    return draft.add("Where", [draft.begun(lengths), final, initial], "lengths")
 
 
 def _give_states(draft: Draft, layer: Recurrent, place: Place, finals: list[list[str]]) -> None:
@@ -190,9 +189,9 @@ def _joined(draft: Draft, y: str, axis: int, layer: Recurrent, place: str) -> st
     return draft.add("Reshape", [draft.add("Transpose", [y], place, {"perm": perm}), shape], place)
 
 
-def _reversed(draft: Draft, y: str, place: str) -> str:
+def _reversed(draft: Draft, y: str, place: str, lengths: str) -> str:
     """y (T, B, H) in the order of processing."""
-    if draft.lengths:
-        return draft.add("ReverseSequence", [y, draft.once("lengths")], place, {"time_axis": 0, "batch_axis": 1})
+    if lengths:
+        return draft.add("ReverseSequence", [y, draft.long(lengths)], place, {"time_axis": 0, "batch_axis": 1})
     ends = [draft.ints(-1), draft.ints(-(2**63) + 1), draft.ints(0), draft.ints(-1)]
     return draft.add("Slice", [y, *ends], place)
