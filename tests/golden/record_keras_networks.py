@@ -248,6 +248,54 @@ CASES = {
     "nested_still": lambda: functional(
         inner(L.Dense(3), frozen(inner(L.BatchNormalization(), L.Dense(2))), L.BatchNormalization()), L.GRU(2), L.Dense(1)
     ),
+    "options_lstm": lambda: sequential(
+        L.LSTM(H, use_bias=False, activation="relu", recurrent_activation="hard_sigmoid", unroll=True, dropout=0.1, **SEQ),
+        L.LSTM(H, activation="softsign", recurrent_activation="tanh", recurrent_dropout=0.2, go_backwards=True), shape=(T, F),
+    ),
+    "options_gru": lambda: functional(
+        L.Masking(-1.0), L.GRU(H, zero_output_for_mask=True, dropout=0.2, **OTHERS, **SEQ),
+        L.GRU(2, use_bias=False, reset_after=False, activation="relu", recurrent_dropout=0.1, go_backwards=True),
+    ),
+    "options_rnn": lambda: model_of(
+        L.Input((T, F)), L.Masking(-1.0),
+        last(L.SimpleRNN(H, zero_output_for_mask=True, activation="linear", recurrent_dropout=0.1, unroll=True, **SEQ)),
+        lambda *made: L.SimpleRNN(2, return_state=True, use_bias=False, activation="relu", dropout=0.3)(made[-1])[1],
+        last(L.Dense(2, use_bias=False)),
+    ),
+    "options_dense": lambda: sequential(
+        L.Dense(3, "elu"), L.Dense(3, "gelu"), L.Activation("relu"), L.GRU(3, **SEQ), L.Dense(3, "leaky_relu"),
+        L.GaussianNoise(0.1), L.Dense(3, "softplus"), L.Activation("linear"), L.GaussianDropout(0.1), L.Dense(2),
+        L.Activation("sigmoid"),
+    ),
+    "options_noise": lambda: functional(
+        L.Embedding(5, 3), L.SpatialDropout1D(0.2), L.GaussianNoise(0.2), L.SimpleRNN(2, **SEQ), L.AlphaDropout(0.1),
+        L.Dense(2, "sigmoid"), L.GaussianDropout(0.3), L.Dense(1), shape=(T,),
+    ),
+    "options_norm": lambda: functional(
+        frozen(L.Dense(5)), L.LayerNormalization(scale=False, epsilon=0.02), L.BatchNormalization(center=False, epsilon=0.02),
+        frozen(L.Conv1D(5, 2)), L.LayerNormalization(center=False), L.BatchNormalization(scale=False), L.AlphaDropout(0.2),
+        L.GRU(2, **SEQ),
+    ),
+    "options_conv": lambda: sequential(
+        L.Conv1D(4, 4, strides=2, activation="softplus"), L.ELU(0.5), L.MaxPooling1D(2, strides=1), L.Conv1D(3, 1, groups=1),
+        L.ReLU(threshold=0.2), L.AveragePooling1D(2, padding="same"), L.GlobalMaxPooling1D(), L.ReLU(negative_slope=0.3),
+        shape=(11, F),
+    ),
+    "options_pool": lambda: functional(
+        L.Masking(0.0), L.MaxPooling1D(2, padding="same"), L.AveragePooling1D(2), L.LeakyReLU(0.2), L.Dense(3),
+        L.LSTM(2, return_state=True), L.RepeatVector(3), L.Bidirectional(L.LSTM(2, **SEQ), merge_mode="ave"),
+    ),
+    "options_merge": lambda: model_of(
+        L.Input((None, F)), L.LSTM(2, **SEQ), lambda x, a: L.Bidirectional(L.SimpleRNN(2, **SEQ), merge_mode="ave")(x),
+        lambda x, *parts: L.Concatenate(axis=2)(parts), lambda *made: L.Concatenate(axis=1)(
+            [L.GRU(2)(made[-1]), L.Bidirectional(L.GRU(2), merge_mode="mul")(made[-1])]
+        ), last(L.Dense(3, "softmax")),
+    ),
+    "stateful": lambda: keras.Sequential([L.Input(batch_shape=(B, None, F)), L.LSTM(H, stateful=True, **SEQ), L.Dense(2)]),
+    "stateful_words": lambda: model_of(
+        L.Input(batch_shape=(B, T)), L.Embedding(5, 3, mask_zero=True), last(L.GRU(H, stateful=True, **SEQ)),
+        last(L.SimpleRNN(2, stateful=True)),
+    ),
     "state": lambda: model_of(
         L.Input((None, F)), lambda x: L.LSTM(H, return_state=True, **SEQ)(x)[1], lambda x, h: L.Dense(2)(h)
     ),
@@ -270,7 +318,7 @@ def inputs(name, shape, rng):
     if len(shape) == 2:
         return np.where(MASK, rng.integers(1, 5, (B, T)), 0)
     x = rng.standard_normal((B, shape[1] or T, F)).astype(np.float32)
-    x[:, :T][~MASK] = 0.0 if name == "conv_masked" else -1.0
+    x[:, :T][~MASK] = 0.0 if name in ("conv_masked", "options_pool") else -1.0
     return x
 
 
@@ -289,6 +337,8 @@ def gradients(name, model, x, rng):
     copy = CASES[name]()
     copy.set_weights(model.get_weights())
     given = torch.tensor(x) if x.dtype.kind == "i" else torch.tensor(x, dtype=torch.float64, requires_grad=True)
+    for layer in copy.layers:
+        layer.stateful = False  # a state that is written over has no gradient in torch; it is zero here
     for variable in copy.weights:
         variable.value.grad = None
     y = copy(given)
@@ -310,6 +360,7 @@ def record(name, rng, folder):
     weights(model, rng)
     x = inputs(name, model.input_shape, rng)
     y = keras.ops.convert_to_numpy(model(x))
+    assert np.ptp(y, axis=0).max() > 0.01, f"{name}: all rows are nearly the same"
     for end in ("keras", "h5"):
         model.save(folder / f"{name}.{end}")
     if name in ALONE:
