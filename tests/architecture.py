@@ -42,6 +42,9 @@ OUTSIDE: dict[str, tuple[tuple[str, ...], str]] = {
     "llvmlite": (("kernels",), "anywhere"),
     "h5py": (("interop",), "lazy"),
     "onnx": (("interop",), "lazy"),
+    "keras": (("cli",), "lazy"),  # these three for `convert --verify` alone
+    "torch": (("cli",), "lazy"),
+    "onnxruntime": (("cli",), "lazy"),
     "matplotlib": (("viz",), "anywhere"),
     "sklearn": (("estimators",), "anywhere"),
     "rich": (("checking", "training", "model", "viz", "cli"), "lazy"),

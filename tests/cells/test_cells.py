@@ -94,8 +94,8 @@ def worst_error(kind, options, analytic, *, bias=True, seed=0, directions=3):
             stepped[name] += 1e-30j * v
             wanted = loss(cell, stepped, options, dsteps, dstate).imag / 1e-30
         else:
-            ahead, behind = (loss(cell, named | {name: array + e * v}, options, dsteps, dstate) for e in (2e-6, -2e-6))
-            wanted = (ahead - behind) / 4e-6
+            ahead, behind = (loss(cell, named | {name: array + e * v}, options, dsteps, dstate) for e in (5e-7, -5e-7))
+            wanted = (ahead - behind) / 1e-6
         derivative = (gradients[name] * v).sum()
         assert derivative != 0, f"{name}: nothing to compare"
         worst = max(worst, abs(derivative - wanted) / np.abs(gradients[name]).max())
