@@ -353,6 +353,7 @@ def test_numbers_in_a_file_beside_it(tmp_path):
         ({}, "'' is no file in the model's own folder"),
         ({"location": "../k.bin"}, "'../k.bin' is no file in the model's own folder"),
         ({"location": "data/../../k.bin"}, "is no file in the model's own folder"),
+        ({"location": "data/../in.bin"}, "is no file in the model's own folder"),
         ({"location": "/etc/hostname"}, "'/etc/hostname' is no file in the model's own folder"),
         ({"location": "C:\\k.bin"}, "is no file in the model's own folder"),
         ({"location": "C:k.bin"}, "is no file in the model's own folder"),
