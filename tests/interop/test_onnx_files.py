@@ -1,10 +1,12 @@
 """OnnxGraph at its borders: broken and hostile files, what is refused and how, memory, and what a caller may give."""
 
 import os
+import subprocess
 import sys
 import threading
 import time
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -110,6 +112,20 @@ def test_a_bomb_of_empty_messages_is_not_parsed(tmp_path):
     with refused(FormatError, f"more than {wire.MESSAGES} messages"):
         gw.OnnxGraph(tmp_path / "m.onnx")
     assert time.process_time() - start < 30
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit of memory is Linux'")
+def test_mutants_run_or_are_refused_in_little_memory(tmp_path):
+    """In a process of its own; a MemoryError there would end it, as would a mutant that takes long."""
+    program = Path(__file__).with_name("fuzz_onnx.py")
+    run = [sys.executable, program, tmp_path / "mutant.onnx", "1500", "1"]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    ran, not_read, not_given, not_run = map(int, done.stdout.split())
+    assert ran > 150
+    assert not_read > 800
+    assert not_run > 80
+    assert not_given < 20
 
 
 # ---------------------------------------------------------------------------------------------------- the model
@@ -337,6 +353,7 @@ def test_numbers_in_a_file_beside_it(tmp_path):
         ({}, "'' is no file in the model's own folder"),
         ({"location": "../k.bin"}, "'../k.bin' is no file in the model's own folder"),
         ({"location": "data/../../k.bin"}, "is no file in the model's own folder"),
+        ({"location": "data/../in.bin"}, "is no file in the model's own folder"),
         ({"location": "/etc/hostname"}, "'/etc/hostname' is no file in the model's own folder"),
         ({"location": "C:\\k.bin"}, "is no file in the model's own folder"),
         ({"location": "C:k.bin"}, "is no file in the model's own folder"),
@@ -577,6 +594,13 @@ def test_where_a_run_fails_is_said(made, constants, words, tmp_path):
 def test_how_splits_fail_since_opset_18(made, words, tmp_path):
     graph = opened(tmp_path, plain([made], {"k": np.array([1, 1])}, opset=18))
     with refused(FormatError, "m.onnx: node 'it' (Split): ", words):
+        graph.run({"x": np.ones((2, 3))})
+
+
+def test_batch_norms_of_single_numbers_are_refused(tmp_path):
+    made = node("BatchNormalization", ["x", *"kkkk"], spatial=0)
+    graph = opened(tmp_path, plain([made], {"k": np.ones(3, np.float32)}, opset=7))
+    with refused(FormatError, "only inference is supported: training_mode=0, spatial=1"):
         graph.run({"x": np.ones((2, 3))})
 
 
