@@ -45,9 +45,9 @@ def from_pytorch(
     Of nn.RNN, nn.LSTM or nn.GRU the names and shapes say all, but for the `activation` of nn.RNN, "tanh" or "relu".
     layers: for a network, its parts by name in the order of application: `["lstm", "fc"]`. What names and shapes don't say, the
     layer itself does: `["embed", ("lstm", gw.LSTM(8, 16, return_sequences=False)), gw.Dropout(0.5), ("fc", gw.Dense(16, 3,
-    "relu"))]`; an nn.Embedding, and an nn.Linear without bias, need that. prefix: only the names under it are read.
-    dtype: "float32", "float64", or None for that of the arrays (half types become float32). The two biases are merged into one,
-    so that a network which is trained on has one. kernel and threads: as in gw.Model.
+    "relu"))]`; an nn.Embedding, an nn.Conv1d, and an nn.Linear without bias, need that. prefix: only the names under it are
+    read. dtype: "float32", "float64", or None for that of the arrays (half types become float32). The two biases are merged
+    into one, so that a network which is trained on has one. kernel and threads: as in gw.Model.
 
     Raises FormatError or ShapeError for names and shapes that don't fit, and for what would be left over, MissingFileError, and
     OptionError for impossible options.

@@ -397,7 +397,7 @@ EARLY = [  # (operator, opset, shape of x, attributes, other inputs, number of o
     ("Clip", 7, (3, 4), {"min": -0.25, "max": 0.5}, [], 1), ("Clip", 10, (3, 4), {"max": 0.5}, [], 1),
     ("Pad", 10, (3, 4), {"pads": [1, 0, 2, 3], "value": 0.75}, [], 1),
     ("Pad", 9, (3, 4), {"pads": [1, 2, 0, 1], "mode": "reflect"}, [], 1),
-    ("Pad", 7, (3, 4), {"pads": [0, -1, 2, 1], "mode": "edge"}, [], 1),
+    ("Pad", 7, (3, 4), {"pads": [0, -1, 2, -2], "mode": "edge"}, [], 1),
     ("ReduceSum", 11, (2, 3, 4), {"axes": [1], "keepdims": 0}, [], 1), ("ReduceMean", 13, (2, 3, 4), {"axes": [-1, 0]}, [], 1),
     ("ReduceMax", 12, (2, 3, 4), {}, [], 1), ("ReduceMin", 9, (2, 3, 4), {"axes": [2]}, [], 1),
     ("ReduceL2", 11, (2, 3, 4), {"axes": [0], "keepdims": 0}, [], 1), ("ReduceProd", 8, (2, 3, 4), {"axes": [1]}, [], 1),

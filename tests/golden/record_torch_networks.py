@@ -60,7 +60,25 @@ class Last(nn.Module):
         return self.fc(self.rnn(x)[0][:, -1])
 
 
-NETWORKS = {"tagger": Tagger, "words": Words, "last": Last}
+class Waves(nn.Module):
+    """Convolutions in front, the second one causal, and normalisation by stored statistics."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(F, H, 4, stride=2, groups=1)
+        self.norm = nn.BatchNorm1d(H)
+        self.past = nn.Conv1d(H, 6, 2, dilation=3, groups=2, bias=False)
+        self.gru = nn.GRU(6, H, batch_first=True)
+        with torch.no_grad():
+            self.norm.running_mean.copy_(torch.linspace(-1, 1, H))
+            self.norm.running_var.copy_(torch.linspace(0.5, 2, H))
+
+    def forward(self, x):
+        x = self.norm(torch.relu(self.conv(x.mT)))
+        return self.gru(torch.tanh(self.past(nn.functional.pad(x, (3, 0)))).mT)[0]
+
+
+NETWORKS = {"tagger": Tagger, "words": Words, "last": Last, "waves": Waves}
 
 
 def run(net, x, start):
@@ -114,7 +132,8 @@ def main():
     for number, (case, network) in enumerate(NETWORKS.items()):
         rng = np.random.default_rng([number])
         cases.append({"case": case, "kind": "network"})
-        found = record(network(), torch.tensor(rng.integers(0, WORDS, (B, T))) if case == "words" else None, rng)
+        x = torch.tensor(rng.integers(0, WORDS, (B, T))) if case == "words" else None
+        found = record(network(), x, rng)
         arrays |= {f"{case}/{name}": array for name, array in found.items()}
     about = {"framework": f"torch {torch.__version__}", "script": Path(__file__).name, "cases": json.dumps(cases)}
     save_file(arrays, Path(__file__).with_name("torch_networks.safetensors"), metadata=about)

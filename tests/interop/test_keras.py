@@ -102,7 +102,7 @@ def test_noise_is_left_out(read, kind):
 @pytest.mark.parametrize(
     ("case", "kind", "options", "words"),
     [
-        ("lstm", "LSTM", {"activation": "selu"}, ["activation='selu'"]),
+        ("lstm", "LSTM", {"activation": "mish"}, ["activation='mish'"]),
         ("lstm", "LSTM", {"activation": {"class_name": "function", "config": "tanh"}}, ["activation="]),
         ("lstm", "LSTM", {"recurrent_activation": "softmax"}, ["softmax"]),
         ("lstm", "LSTM", {"units": 10**9}, ["shapes"]),

@@ -56,16 +56,14 @@ def frozen_numbers(model):
 # ------------------------------------------------------------------------------------------------ read again
 
 
-CONSTANTS = {"conv_groups": "leaky_relu", "conv_mixed": "elu", "activations": "relu", "relus": "thresholded_relu"}
-
-
-@pytest.mark.parametrize("case", [case for case in GOLDEN if case not in CONSTANTS])
+@pytest.mark.parametrize("case", GOLDEN)
 def test_what_keras_saved_is_read_written_and_read_again(case, tmp_path):
     """Layers that are called several times get another name."""
     model = saved(case, tmp_path)
     model.to_keras(tmp_path / "again.keras")
     data = (tmp_path / "again.keras").read_bytes()
-    again = keras_goldens.golden(keras_goldens.reader(tmp_path), f"{case}.keras", data=data)
+    read = keras_goldens.reader(tmp_path)  # the noise of "activations" is not there any more: nothing to tell
+    again = read("again.keras", data) if case == "activations" else keras_goldens.golden(read, f"{case}.keras", data=data)
     assert re.sub(r"(?<=')layer\d+_", "", repr(again.layer)) == repr(model.layer)
     assert again.dtype == model.dtype
     assert again.parameters.flat.tobytes() == model.parameters.flat.tobytes()
@@ -74,10 +72,25 @@ def test_what_keras_saved_is_read_written_and_read_again(case, tmp_path):
     assert again.predict(x).tobytes() == model.predict(x).tobytes()
 
 
-@pytest.mark.parametrize("case", CONSTANTS)
-def test_activations_with_constants_of_their_own_are_read_only(case, tmp_path):
-    with refused(OptionError, CONSTANTS[case]):
-        saved(case, tmp_path).to_keras(tmp_path / "again.keras")
+GRAPHS = [
+    "average", "average_embedded", "branches", "branches_masked", "branches_words", "bridge", "dense_skips", "multiply",
+    "multiply_masked", "residual", "residual_masked", "residual_plus", "shared", "shared_branches",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", GRAPHS)
+def test_weights_stand_where_keras_has_them(case, tmp_path):
+    """Keras numbers the layers of a class by their depth in the graph, the steps of its masks counted."""
+    (tmp_path / "theirs.keras").write_bytes(keras_goldens.content(f"{case}.keras"))
+    saved(case, tmp_path).to_keras(tmp_path / "ours.keras")
+    (theirs, wanted), (ours, got) = (parts(tmp_path / name) for name in ("theirs.keras", "ours.keras"))
+    listed = [layer["class_name"] for layer in theirs["config"]["layers"] if ".ops." not in layer["module"]]
+    made = [kind for kind in classes(ours) if kind != "Activation"]  # an empty branch
+    assert made == listed or case == "residual_plus"  # which has operations where we have layers
+    assert got.keys() == {name for name in wanted if name.startswith("layers/")}
+    for name, array in got.items():
+        if array.ndim == 1 or not name.endswith("/2"):  # a GRU's two biases are merged
+            np.testing.assert_array_equal(array, wanted[name], err_msg=name)
 
 
 @pytest.mark.parametrize("case", keras_cases.READ)
@@ -286,7 +299,8 @@ MASK = gw.Masking(-1.0)
         ([gw.RNN(F, H, learn_initial_state=True)], ["layer 0", "learn_initial_state=True"]),
         ([gw.GRU(F, H, return_state_sequence=True)], ["layer 0", "return_state_sequence=True"]),
         ([gw.GRU(F, H, activation=gw.Activation("scaled_tanh", 1.7, 0.6))], ["layer 0", "activation='scaled_tanh'"]),
-        ([gw.Dense(F, H, gw.Activation("elu", 0.5))], ["layer 0", "activation=", "no such constants"]),
+        ([gw.Dense(F, H, gw.Activation("elu", 0.5, clip=2.0))], ["layer 0", "activation=", "no such constants"]),
+        ([gw.Activate(gw.Activation("leaky_relu", -0.5)), gw.Dense(F, 2)], ["layer 0", "activation=", "no such constants"]),
         ([gw.LSTM(F, H, recurrent_activation=gw.Activation("hard_sigmoid", 0.2, 0.5))], ["recurrent_activation=", "constants"]),
         ([gw.RNN(F, H, activation=gw.Activation("tanh", clip=1.0))], ["layer 0", "activation=", "clip"]),
         ([gw.Bidirectional(gw.LSTM(F, H, peepholes=True))], ["layer 0", "peepholes=True"]),

@@ -1,6 +1,7 @@
 """OnnxGraph at its borders: broken and hostile files, what is refused and how, memory, and what a caller may give."""
 
 import os
+import sys
 import threading
 import time
 import tracemalloc
@@ -13,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from refusals import refused
 
 import gatewright as gw
-from gatewright.errors import DataError, FormatError, MissingFileError, OptionError, ShapeError
+from gatewright.errors import DataError, FormatError, MissingExtraError, MissingFileError, OptionError, ShapeError
 from gatewright.interop.onnx import reader, wire
 
 X = {"x": ("float32", ["n", 3])}
@@ -399,6 +400,11 @@ GROWING = {
         {"x3": np.ones((1, 1, 1), np.float32), "big": np.array([2**14, 2**12, 1]),
          "W": np.ones((1, 40, 1), np.float32), "R": np.ones((1, 40, 10), np.float32)},
     ),
+    "Slice": (  # small parts, each of which keeps a large whole
+        [n for k in range(40) for n in (node("Neg", ["x"], [f"n{k}"]), node("Slice", [f"n{k}", "a", "b"], [f"m{k}"]))]
+        + [node("Sum", [f"m{k}" for k in range(40)])],
+        {"a": np.array([0, 0]), "b": np.array([1, 1])},
+    ),
     "Mul": ([node("Mul", ["x", "x"], [f"m{k}"]) for k in range(40)] + [node("Sum", [f"m{k}" for k in range(40)])], {}),
 }  # fmt: skip
 
@@ -407,8 +413,8 @@ GROWING = {
 def test_memory_is_bounded(name, tmp_path):
     """A node of a few bytes that would make terabytes is refused, and says what it would have made."""
     nodes, constants = GROWING[name]
-    x = np.zeros((2**17, 3) if name == "Mul" else (2, 3), np.float32)
-    graph = opened(tmp_path, plain(nodes, constants), **({"limit": 2**25} if name in ("Mul", "Concat") else {}))
+    x = np.zeros((2**17, 3) if name in ("Mul", "Slice") else (2, 3), np.float32)
+    graph = opened(tmp_path, plain(nodes, constants), **({"limit": 2**25} if name in ("Mul", "Slice", "Concat") else {}))
     tracemalloc.start()
     try:
         with refused(FormatError, "m.onnx: node 'it' (", "bytes", "more than the limit of", "(limit=)"):
@@ -486,11 +492,14 @@ def test_options_that_are_refused(tmp_path):
         opened(tmp_path, onnx_files.recurrent("LSTM", arrays), kernel="compiled").run(arrays)
 
 
+ROW = np.ones((1, 1, 4), np.float32)
+
+
 @pytest.mark.parametrize(
     ("made", "constants", "words"),
     [
-        (node("Gather", ["x", "k"]), {"k": np.array([0, 7])}, "the index 7 in an axis of 2"),
-        (node("Gather", ["x", "k"]), {"k": np.array([0, -3])}, "the index -3 in an axis of 2"),
+        (node("Gather", ["x", "k"]), {"k": np.array([0, 7])}, "index 7 is out of bounds for axis 0 with size 2"),
+        (node("Gather", ["x", "k"]), {"k": np.array([0, -3])}, "index -3 is out of bounds"),
         (node("Gather", ["x", "k"]), {"k": np.float32([0])}, "indices of float32, wanted whole numbers"),
         (node("Reshape", ["x", "k"]), {"k": np.array([5, -1])}, "shape: got (5, -1) for x of shape (2, 3)"),
         (node("Reshape", ["x", "k"]), {"k": np.array([-1, -1])}, "shape: got [-1, -1]"),
@@ -517,6 +526,37 @@ def test_options_that_are_refused(tmp_path):
         (node("OneHot", ["k", "k", "x"]), {"k": np.array([1])}, "values of shape (2, 3), wanted (2,)"),
         (node("GatherND", ["x", "k"]), {"k": np.array([[0, 0, 0]])}, "indices of shape (1, 3) for an array of shape (2, 3)"),
         (node("CumSum", ["x", "k"]), {"k": np.array([0, 1])}, "axis: got shape (2,), wanted one number"),
+        (node("Neg", ["k"]), {"k": np.array(True)}, "got bool values, wanted numbers"),
+        (node("Max", ["k", "k"]), {"k": np.array(True)}, "got bool values, wanted numbers"),
+        (node("Pow", ["x", "k"]), {"k": np.array(True)}, "got float32 and bool values, wanted numbers"),
+        (node("Mod", ["k", "z"]), {"k": np.array([1]), "z": np.array([0])}, "a whole number is divided by zero"),
+        (node("PRelu", ["x", "k"]), {"k": np.ones((2, 2, 3), np.float32)}, "a slope of shape (2, 2, 3) for x of shape (2, 3)"),
+        (node("Where", ["x", "x", "x"]), {}, "a condition of float32, wanted bools"),
+        (node("Gemm", ["x", "x"]), {}, "a product of shapes (2, 3) and (2, 3)"),
+        (node("LayerNormalization", ["x", "k"]), {"k": np.ones((4, 2, 3), np.float32)}, "scale or bias of shape (4, 2, 3)"),
+        (node("BatchNormalization", ["x", *"kkkk"]), {"k": np.ones(2, np.float32)}, "mean and variance of shape (3,)"),
+        (node("BatchNormalization", ["x", *"kkkk"], training_mode=1), {"k": np.ones(3, np.float32)}, "only inference"),
+        (node("GatherElements", ["x", "k"]), {"k": np.zeros((1, 4), int)}, "indices of shape (1, 4) for an array"),
+        (node("ScatterElements", ["x", "k", "z"]), {"k": np.zeros((1, 2), int), "z": np.ones((1, 1), np.float32)}, "updates"),
+        (node("GatherND", ["x", "k"], batch_dims=1), {"k": np.zeros((1, 1), int)}, "batch_dims=1"),
+        (node("Pad", ["x", "k"]), {"k": np.array([1, 1])}, "pads: got (1, 1) for 2 axes"),
+        (node("Pad", ["x", "k"], mode="wrap"), {"k": np.array([1, 1, 1])}, "pads: got (1, 1, 1) for 2 axes"),
+        (node("Pad", ["x", "k"], mode="mirror"), {"k": np.array([1, 1, 1, 1])}, "mode: 'mirror' is not supported"),
+        (node("ReverseSequence", ["x", "k"], time_axis=1), {"k": np.array([1, 1])}, "time_axis=1 and batch_axis=1"),
+        (node("Unsqueeze", ["x", "k"]), {"k": np.arange(31)}, "it would make 33 axes, more than 32"),
+        (node("Split", ["x"], ["y", "z", "w"]), {}, "an axis of 2 can't be split into 3 equal parts"),
+        (node("ConstantOfShape", ["k"]), {"k": np.array([-1])}, "it would make an array of shape (-1,)"),
+        (node("Expand", ["x", "k"]), {"k": np.array([-1])}, "shape: got (-1,)"),
+        (node("Tile", ["x", "k"]), {"k": np.array([2])}, "repeats: got (2,) for x of shape (2, 3)"),
+        (node("Reshape", ["x", "k"]), {"k": np.ones((1, 2), int)}, "shape: got int64 of shape (1, 2), wanted a vector"),
+        (node("Conv", ["k", "w"], pads=[0]), {"k": ROW, "w": ROW}, "pads: got (0,), wanted 2 numbers of at least 0"),
+        (node("Conv", ["k", "w"], strides=[0]), {"k": ROW, "w": ROW}, "strides: got (0,), wanted 1 numbers of at least 1"),
+        (node("Conv", ["k", "w"], auto_pad="VALID", pads=[1, 1]), {"k": ROW, "w": ROW}, "'VALID' and pads are both given"),
+        (node("Conv", ["k", "w"], dilations=[2]), {"k": ROW, "w": ROW}, "a window of (7,) over (4,) numbers"),
+        (node("Conv", ["k", "w"], kernel_shape=[3]), {"k": ROW, "w": ROW}, "kernel_shape (3,) don't go together"),
+        (node("Conv", ["k", "w"], group=2), {"k": ROW, "w": ROW}, "group 2 and kernel_shape None don't go together"),
+        (node("MaxPool", ["k"], ["y", "i"], kernel_shape=[2]), {"k": ROW}, "the output Indices is not supported"),
+        (node("GlobalMaxPool", ["x"]), {}, "x has shape (2, 3), wanted (batch, channels, …)"),
     ],
 )  # fmt: skip
 def test_where_a_run_fails_is_said(made, constants, words, tmp_path):
@@ -524,6 +564,44 @@ def test_where_a_run_fails_is_said(made, constants, words, tmp_path):
     graph = opened(tmp_path, plain([made, *last], constants))
     with refused(FormatError, f"m.onnx: node 'it' ({made.op_type}): ", words):
         graph.run({"x": np.ones((2, 3))})
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (node("Split", ["x"], ["y", "z"], num_outputs=3), "num_outputs=3 with 2 outputs"),
+        (node("Split", ["x", "k"], ["y", "z"], num_outputs=2), "num_outputs=2 with 2 outputs and the input split"),
+        (node("Split", ["x"], ["y", *"abcd"], num_outputs=5), "an axis of 2 can't be split into 5 equal parts"),
+    ],
+)
+def test_how_splits_fail_since_opset_18(made, words, tmp_path):
+    graph = opened(tmp_path, plain([made], {"k": np.array([1, 1])}, opset=18))
+    with refused(FormatError, "m.onnx: node 'it' (Split): ", words):
+        graph.run({"x": np.ones((2, 3))})
+
+
+def test_too_little_memory_is_said(tmp_path, monkeypatch):
+    def fail(*_):
+        raise MemoryError
+
+    graph = opened(tmp_path, plain([node("Tile", ["x", "k"])], {"k": np.array([2, 2])}))
+    monkeypatch.setattr(np, "tile", fail)
+    with refused(FormatError, "node 'it' (Tile): there is not enough memory"):
+        graph.run({"x": np.ones((2, 3))})
+
+
+def test_onnx_is_asked_for_by_its_extra(tmp_path, monkeypatch):
+    onnx.save(plain(), tmp_path / "m.onnx")
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with refused(MissingExtraError, "reading ONNX files needs onnx: pip install 'gatewright[onnx]'"):
+        gw.OnnxGraph(tmp_path / "m.onnx")
+
+
+def test_a_file_of_more_than_protobuf_takes_is_not_read(tmp_path):
+    with (tmp_path / "m.onnx").open("wb") as file:
+        file.truncate(2**31)  # a hole, which takes no room
+    with refused(FormatError, "m.onnx: 2147483648 bytes, and a file of one protobuf message has at most 2147483647"):
+        gw.OnnxGraph(tmp_path / "m.onnx")
 
 
 def test_a_default_can_be_replaced(tmp_path):
@@ -626,6 +704,16 @@ def test_whole_numbers_are_as_in_c(tmp_path):
     assert got["f"].tolist() == [1, -1, 1, -1, 0]
     assert got["i"].tolist() == [2, -2, 0, 0]
     assert got["p"].tolist() == [49, 49, 0, 0, 216]
+
+
+def test_the_mask_of_a_dropout_that_does_nothing(tmp_path):
+    """Everything is kept; before opset 10 the mask has the type of x."""
+    for opset, dtype in ((7, "float32"), (9, "float32"), (10, "bool"), (13, "bool")):
+        proto = onnx_files.model([node("Dropout", ["x"], ["y", "m"])], X, {"y": "float32", "m": dtype}, opset=opset)
+        got = opened(tmp_path, proto).run({"x": [[1, -2, 3]]})
+        assert got["y"].tolist() == [[1, -2, 3]]
+        assert got["m"].dtype == dtype
+        assert got["m"].all()
 
 
 def test_slices_stop_where_the_array_does(tmp_path):

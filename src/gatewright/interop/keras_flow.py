@@ -52,6 +52,15 @@ class Writer(NamedTuple):
         tensor = self.graph.call(f"{place.path} {name}", name, config, held, [flow.tensor])
         return flow._replace(tensor=tensor._replace(shape=place.layer.shape_out(flow.tensor.shape)))
 
+    def activated(self, place: Place, name: str, config: dict[str, Any], names: list[str], flow: Flow) -> Flow:
+        """The same of a layer with an activation; one with constants of its own becomes a layer behind it."""
+        layer: Any = place.layer
+        own = activation_layer(layer.activation)
+        if own is None:
+            return self.call(place, name, {**config, "activation": activation(place, layer, "activation")}, names, flow)
+        flow = self.call(place, name, {**config, "activation": "linear"}, names, flow)
+        return flow._replace(tensor=self.graph.call(f"{place.path} {own[0]}", *own, {}, [flow.tensor]))
+
     def merge(self, place: Place, name: str, flows: list[Flow]) -> Flow:
         """The outputs of branches as one. Keras' mask is then of the steps that live in any branch, ours of those in all."""
         if len(flows) == 1:
@@ -68,6 +77,21 @@ class Writer(NamedTuple):
             frozen = ", ".join(in_scope(scope, name) for name, trained in found.items() if not trained)
             raise place.refused(f"Keras freezes whole layers, and here {frozen} alone would be frozen")
         return all(found.values())
+
+
+def activation_layer(activation: Activation) -> tuple[str, dict[str, Any]] | None:
+    """(class, configuration) of the layer by which Keras says an activation that it has no name for; None if it has a name."""
+    plain = {"max_value": None, "negative_slope": 0.0, "threshold": 0.0}
+    if activation.name == "relu" and activation.clip is not None:
+        return "ReLU", {**plain, "max_value": activation.clip}
+    if activation.clip is not None or activation.alpha is None or activation.alpha < 0:
+        return None
+    if activation.name == "thresholded_relu":
+        return "ReLU", {**plain, "threshold": activation.alpha}
+    if activation.plain:
+        return None
+    found = {"leaky_relu": ("LeakyReLU", "negative_slope"), "elu": ("ELU", "alpha")}.get(activation.name)
+    return found and (found[0], {found[1]: activation.alpha})
 
 
 def activation(place: Place, layer: Any, option: str) -> str:

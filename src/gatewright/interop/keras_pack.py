@@ -11,6 +11,7 @@ import numpy as np
 
 from gatewright.arrays import Array
 from gatewright.errors import missing_extra
+from gatewright.interop import keras_order
 from gatewright.layers.base import Shape
 
 VERSION = "3.15.1"  # of Keras, with which such files were tried
@@ -32,7 +33,7 @@ class Entry:
     class_name: str
     name: str
     config: dict[str, Any]
-    arrays: dict[str, Array]  # by their place in the HDF5 file: "layers/lstm_1/cell/vars/0"
+    arrays: dict[str, Array]  # by their place in the layer's group of the HDF5 file: "cell/vars/0"
     calls: list[list[Tensor]] = field(default_factory=list)  # what every call of it reads
 
 
@@ -49,12 +50,9 @@ class Graph:
         arrays: by their place in the layer's group.
         """
         if who not in self.entries:
-            group = re.sub("(?<=[a-z])(?=[A-Z])", "_", class_name).lower()  # as Keras does it: simple_rnn, conv1d
-            count = sum(entry.class_name == class_name for entry in self.entries.values())
-            name = f"layer{len(self.entries)}_{group}"  # "concatenate", say, is what Keras calls a step of its masks' own
-            place = f"layers/{group}" + (f"_{count}" if count else "")
-            held = {f"{place}/{part}": array for part, array in arrays.items()}
-            self.entries[who] = Entry(class_name, name, {"name": name, "dtype": self.dtype, **config}, held)
+            # "concatenate", say, is what Keras calls a step of its masks' own
+            name = f"layer{len(self.entries)}_{group_of(class_name)}"
+            self.entries[who] = Entry(class_name, name, {"name": name, "dtype": self.dtype, **config}, arrays)
         entry = self.entries[who]
         entry.calls.append(given)
         return Tensor(entry.name, len(entry.calls) - 1, given[0].shape if given else ())
@@ -69,10 +67,11 @@ class Graph:
 
 def pack(graph: Graph, output: Tensor) -> bytes:
     """The .keras file of the network that gives `output`. Raises MissingExtraError without h5py."""
+    entries = list(graph.entries.values()) if graph.is_chain else keras_order.listed(graph, output)
     members = {
         "metadata.json": _text({"keras_version": VERSION, "date_saved": SAVED}),
-        "config.json": _text(_sequential(graph) if graph.is_chain else _functional(graph, output)),
-        "model.weights.h5": _weights(graph),
+        "config.json": _text(_sequential(graph) if graph.is_chain else _functional(graph, entries, output)),
+        "model.weights.h5": _weights(entries),
     }
     import zipfile  # here: it brings compression and more, which who reads a model doesn't need
 
@@ -83,6 +82,11 @@ def pack(graph: Graph, output: Tensor) -> bytes:
             about.create_system, about.external_attr = 3, 0o644 << 16
             archive.writestr(about, member)
     return content.getvalue()
+
+
+def group_of(class_name: str) -> str:
+    """What Keras calls the group of a class: simple_rnn, conv1d."""
+    return re.sub("(?<=[a-z])(?=[A-Z])", "_", class_name).lower()
 
 
 def described(class_name: str, config: dict[str, Any]) -> dict[str, Any]:
@@ -100,12 +104,12 @@ def _sequential(graph: Graph) -> dict[str, Any]:
     return {"module": "keras", "class_name": "Sequential", "config": config, "registered_name": None}
 
 
-def _functional(graph: Graph, output: Tensor) -> dict[str, Any]:
+def _functional(graph: Graph, entries: list[Entry], output: Tensor) -> dict[str, Any]:
     layers = []
-    for entry in graph.entries.values():
+    for entry in entries:
         nodes = [_node(graph, entry, given) for given in entry.calls if given]
         layers.append({**described(entry.class_name, entry.config), "name": entry.name, "inbound_nodes": nodes})
-    config = {"name": "functional", "trainable": True, "layers": layers, "input_layers": [layers[0]["name"], 0, 0],
+    config = {"name": "functional", "trainable": True, "layers": layers, "input_layers": [entries[0].name, 0, 0],
               "output_layers": [output.layer, output.call, 0]}  # fmt: skip
     module = "keras.src.models.functional"
     return {"module": module, "class_name": "Functional", "config": config, "registered_name": "Functional"}
@@ -135,7 +139,7 @@ def batch_shape(graph: Graph, tensor: Tensor, indices: bool = False) -> list[int
     return [graph.batch, *[None] * (len(tensor.shape) - 1 - len(sizes)), *sizes]
 
 
-def _weights(graph: Graph) -> bytes:
+def _weights(entries: list[Entry]) -> bytes:
     """The HDF5 file."""
     if find_spec("h5py") is None:
         raise missing_extra("h5py", "keras", "writing Keras' files")
@@ -143,7 +147,10 @@ def _weights(graph: Graph) -> bytes:
 
     content = io.BytesIO()
     with h5py.File(content, "w") as file:
-        for entry in graph.entries.values():
-            for place, array in entry.arrays.items():
-                file.create_dataset(place, data=np.ascontiguousarray(array), track_times=False)
+        count: dict[str, int] = {}
+        for entry in entries:
+            number = count[entry.class_name] = count.get(entry.class_name, -1) + 1
+            group = f"layers/{group_of(entry.class_name)}" + (f"_{number}" if number else "")
+            for part, array in entry.arrays.items():
+                file.create_dataset(f"{group}/{part}", data=np.ascontiguousarray(array), track_times=False)
     return content.getvalue()

@@ -14,7 +14,7 @@ from typing import Any
 from gatewright import checks, files, layers
 from gatewright.errors import OptionError, ShapeError
 from gatewright.interop.keras_cells import bidirectional, recurrent
-from gatewright.interop.keras_flow import TURNED, Flow, Place, Writer, activation
+from gatewright.interop.keras_flow import TURNED, Flow, Place, Writer, activation, activation_layer
 from gatewright.interop.keras_pack import Graph, Tensor, batch_shape, pack
 from gatewright.layers import BatchNorm, Conv1D, Dense, Embedding, Layer, LayerNorm, Masking, Parallel, Sequential, Shared
 from gatewright.layers.base import in_scope
@@ -93,8 +93,7 @@ def _parallel(writer: Writer, place: Place, flow: Flow) -> Flow:
 def _dense(writer: Writer, place: Place, flow: Flow) -> Flow:
     layer = place.layer
     assert isinstance(layer, Dense)
-    config = {"units": layer.output_size, "activation": activation(place, layer, "activation"), "use_bias": layer.bias}
-    return writer.call(place, "Dense", config, list(layer.shapes()), flow)
+    return writer.activated(place, "Dense", {"units": layer.output_size, "use_bias": layer.bias}, list(layer.shapes()), flow)
 
 
 def _norm(writer: Writer, place: Place, flow: Flow) -> Flow:
@@ -119,6 +118,10 @@ def _dropout(writer: Writer, place: Place, flow: Flow) -> Flow:
 
 
 def _activate(writer: Writer, place: Place, flow: Flow) -> Flow:
+    assert isinstance(place.layer, layers.Activate)
+    own = activation_layer(place.layer.activation)
+    if own is not None:
+        return writer.call(place, *own, [], flow)
     return writer.call(place, "Activation", {"activation": activation(place, place.layer, "activation")}, [], flow)
 
 
@@ -139,9 +142,8 @@ def _convolution(writer: Writer, place: Place, flow: Flow) -> Flow:
     config = {
         "filters": layer.output_size, "kernel_size": [layer.kernel_size], "strides": [layer.stride], "padding": layer.padding,
         "dilation_rate": [layer.dilation], "groups": layer.groups, "use_bias": layer.bias,
-        "activation": activation(place, layer, "activation"),
     }  # fmt: skip
-    return writer.call(place, "Conv1D", config, list(layer.shapes()), flow)
+    return writer.activated(place, "Conv1D", config, list(layer.shapes()), flow)
 
 
 def _pooling(writer: Writer, place: Place, flow: Flow) -> Flow:

@@ -16,7 +16,7 @@ from gatewright.arrays import Array
 from gatewright.errors import FormatError, OptionError, ShapeError, one_of
 from gatewright.interop import gates, tensors, torchfile
 from gatewright.interop.tensors import few, under
-from gatewright.layers import GRU, LSTM, RNN, Dense, Embedding, Layer, LayerNorm, Recurrent, Sequential
+from gatewright.layers import GRU, LSTM, RNN, BatchNorm, Conv1D, Dense, Embedding, Layer, LayerNorm, Recurrent, Sequential
 from gatewright.layers.base import Shape
 from gatewright.parameters import Parameters, Scope
 
@@ -26,7 +26,10 @@ PLAIN: dict[type[Layer], dict[str, str]] = {  # PyTorch's names and ours
     Dense: {"weight": "W", "bias": "b"},
     Embedding: {"weight": "E"},
     LayerNorm: {"weight": "gain", "bias": "shift"},
+    BatchNorm: {"weight": "gain", "bias": "shift", "running_mean": "mean", "running_var": "var"},
+    Conv1D: {"weight": "W", "bias": "b"},
 }
+COUNTER = "num_batches_tracked"  # of nn.BatchNorm1d: how many batches its statistics have seen, which changes no output
 # What PyTorch's module can be, where the layer of ours can be more.
 PARTLY: dict[str, tuple[Any, ...]] = {"go_backwards": (False,), "learn_initial_state": (False,), "clip": (None,)}
 GATED = {**PARTLY, "activation": (Activation("tanh"),), "recurrent_activation": (Activation("sigmoid"),)}
@@ -37,8 +40,10 @@ LIMITS: dict[type[Layer], dict[str, tuple[Any, ...]]] = {
     Dense: {},
     Embedding: {"mask_zero": (False,)},
     LayerNorm: {},
+    BatchNorm: {},
+    Conv1D: {},
 }
-MODULES = "nn.RNN, nn.LSTM, nn.GRU, nn.Linear, nn.Embedding and nn.LayerNorm"
+MODULES = "nn.RNN, nn.LSTM, nn.GRU, nn.Linear, nn.Embedding, nn.LayerNorm, nn.BatchNorm1d and nn.Conv1d"
 
 
 def read(source: Any, entries: Any, prefix: str, activation: str, dtype: Any) -> tuple[Layer, Parameters]:
@@ -53,7 +58,7 @@ def read(source: Any, entries: Any, prefix: str, activation: str, dtype: Any) ->
     frozen: list[str] = []
     try:
         given = torchfile.read(source) if torchfile.is_one(source) else source
-        arrays, own = tensors.read(given, prefix.removesuffix("."))
+        arrays, own = tensors.read(given, prefix.removesuffix("."), leave=COUNTER)
         pairs = _layers(arrays, [""] if entries is None else entries, activation)
         for index, (name, layer) in enumerate(pairs):
             ours = {} if name is None else _from(layer, under(arrays, name), f"{name}." if name else "")
@@ -208,6 +213,8 @@ def _guess(part: dict[str, Array], name: str, activation: str) -> Layer:
     if "weight_ih_l0" in part or "weight_hh_l0" in part:
         return _recurrent(part, dot, activation)
     weight, bias = part.get("weight", np.zeros(0)), "bias" in part
+    if weight.ndim == 1 and bias and weight.size and "running_mean" in part:
+        return BatchNorm(len(weight), epsilon=1e-5)
     if weight.ndim == 2 and bias and weight.size:
         return Dense(weight.shape[1], weight.shape[0])
     if weight.ndim == 1 and bias and weight.size:
@@ -217,6 +224,12 @@ def _guess(part: dict[str, Array], name: str, activation: str) -> Layer:
         raise FormatError(
             f"{few([f'{dot}weight'])} may be an nn.Embedding's or an nn.Linear's without bias: write into layers= "
             f"({name!r}, gw.Embedding({count}, {size})) or ({name!r}, gw.Dense({size}, {count}, bias=False))"
+        )
+    if name and weight.ndim == 3 and weight.size:
+        outputs, inputs, steps = weight.shape
+        raise FormatError(
+            f"{few([f'{dot}weight'])} is an nn.Conv1d's, whose stride, padding, dilation and groups are not told: write into "
+            f"layers= ({name!r}, gw.Conv1D({inputs}, {outputs}, {steps}, …))"
         )
     there = _parts({dot + key: array for key, array in part.items()})
     raise FormatError(f"wanted the weights of {MODULES}; there are {there}: layers=[…] names a network's, in order")

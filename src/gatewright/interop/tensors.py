@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, deserialize
+from safetensors.numpy import save
 
+from gatewright import files
 from gatewright.arrays import Array
 from gatewright.errors import FormatError, MissingFileError, OptionError
 
@@ -16,24 +18,34 @@ FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}  # safetensors' names
 NAMES, LENGTH = 100_000, 1000  # the most names in nested dicts, and the longest
 
 
-def read(source: Any, prefix: str) -> tuple[dict[str, Array], Any]:
+def read(source: Any, prefix: str, leave: str = "") -> tuple[dict[str, Array], Any]:
     """(float64 arrays by name, float32 or float64: the narrower that holds them all) of what stands under `prefix.`.
 
-    source: a mapping of arrays or of PyTorch's tensors, or the name of a .safetensors file. A mapping may hold others, as
-    checkpoints do: their names are joined by dots. Raises OptionError, MissingFileError or FormatError.
+    leave: the last word of names that are not read. source: a mapping of arrays or of PyTorch's tensors, or the name of a
+    .safetensors file. A mapping may hold others, as checkpoints do: their names are joined by dots. Raises OptionError,
+    MissingFileError or FormatError.
     """
+
+    def kept(found: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in under(found, prefix).items() if not leave or name.rpartition(".")[2] != leave}
+
     if isinstance(source, str | os.PathLike):
-        given = {name: _values(name, about) for name, about in under(_file(Path(source)), prefix).items()}
+        given = {name: _values(name, about) for name, about in kept(_file(Path(source))).items()}
     elif isinstance(source, Mapping) and all(isinstance(name, str) for name in source):
         inner = [name for name, value in source.items() if isinstance(value, Mapping)]
         hint = f"; prefix= picks one of {few(inner)}" if inner else ""
-        given = {name: _array(name, value, hint) for name, value in under(flat(source), prefix).items()}
+        given = {name: _array(name, value, hint) for name, value in kept(flat(source)).items()}
     else:
         raise OptionError(
             f"got {type(source).__name__}, wanted a state dict, {{name: array}}, or a .pt or .safetensors file of one"
         )
     wide = any(array.dtype.itemsize > 4 for array in given.values())
     return {name: array.astype(float) for name, array in given.items()}, np.float64 if wide else np.float32
+
+
+def write(path: Any, arrays: Mapping[str, Array]) -> None:
+    """A safetensors file of a state dict, as PyTorch's users know it."""
+    files.write_bytes(path, save(dict(arrays), {"format": "pt"}))
 
 
 def flat(found: Mapping[str, Any]) -> dict[str, Any]:

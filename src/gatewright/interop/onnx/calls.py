@@ -10,7 +10,7 @@ import numpy as np
 
 from gatewright.arrays import Array
 from gatewright.errors import FormatError
-from gatewright.interop.onnx.graph import Node
+from gatewright.interop.onnx.graph import DType, Node
 from gatewright.interop.tensors import few
 
 MANY = 2**31 - 1  # of inputs or outputs, as ONNX writes it
@@ -102,6 +102,11 @@ def bind(node: Node, form: Form, setting: Setting, constants: Mapping[str, Array
 
 
 # --- what operators check
+
+
+def half(dtype: DType) -> bool:
+    """Whether it is float16 or bfloat16."""
+    return dtype.itemsize == 2 and dtype.kind in "fV"
 
 
 def floats(*arrays: Array) -> None:

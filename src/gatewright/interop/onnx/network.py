@@ -1,6 +1,7 @@
 """An ONNX file -> a Sequential and its parameters, where the graph is a chain of layers."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -46,7 +47,40 @@ def read(path: Any, output: str | None, dtype: Any, compat: str | None) -> tuple
         raise FormatError(text if text.startswith(graph.path) else f"{graph.path}: {text}") from None
 
 
+class Example(NamedTuple):
+    """Random inputs of a file as it has them, and as the Model takes them that it becomes."""
+
+    feed: dict[str, Array]  # initial states are zero
+    x: Array  # (B, T, F), or (B, T) indices
+    lengths: Array | None  # (B,)
+    output: str
+    like: Callable[[Array, Array], Array]  # (the file's output, the Model's) -> the first as the Model has it
+
+
+def example(path: Any, output: str | None = None) -> Example:
+    """Inputs for a file that `read` takes, with which another runtime can be asked for the same output."""
+    graph = reader.read(files.checked_path(path))
+    name = next(iter(graph.outputs)) if output is None else output
+    follow, y = _followed(graph, name, None)
+    run, roles = follow.probe.runs[0], follow.probe.roles
+    feed = {name: run[name] for name in (roles.x, *([roles.lengths] if roles.lengths else []), *roles.states)}
+    x, lengths = _inputs(follow, run)
+    return Example(feed, x, lengths, name, lambda array, got: _alive(_like(y, array, got, follow), got, lengths))
+
+
 def _read(graph: Graph, output: str | None, dtype: Any, compat: str | None) -> tuple[Sequential, Parameters, int]:
+    name, *others = graph.outputs if output is None else [output]
+    follow, y = _followed(graph, name, compat)
+    for other in others:
+        _check_state(follow, other)
+    kind = _dtype(follow.probe, name)
+    layer, parameters, copied = chains.whole(_part(follow, name, y), kind if dtype is None else dtype)
+    _verify(follow, y, layer, parameters.astype(kind))
+    return layer, parameters, copied
+
+
+def _followed(graph: Graph, name: str, compat: str | None) -> tuple[Follow, Seen]:
+    """What the nodes of a graph mean, and what an output is."""
     seen = probe(graph, Setting(graph.opset, LIMIT, compat, "numpy", Threads(1)))
     if sum(any(seen.depends(name) for name in node.outputs) for node in graph.nodes) > NODES:
         raise FormatError(f"more than {NODES} nodes, which no chain of layers needs; gw.OnnxGraph runs the file as it is")
@@ -54,18 +88,11 @@ def _read(graph: Graph, output: str | None, dtype: Any, compat: str | None) -> t
     for node in graph.nodes:
         if any(seen.depends(name) for name in node.outputs):
             _read_node(follow, node)
-    name, *others = graph.outputs if output is None else [output]
     if name in follow.refused:
         raise follow.refused[name]
     if name not in follow.values:
         raise FormatError(f"the output {few([name])} does not depend on the input")
-    y = follow.settled(graph.nodes[-1], follow.values[name])
-    for other in others:
-        _check_state(follow, other)
-    kind = _dtype(seen, name)
-    layer, parameters, copied = chains.whole(_part(follow, name, y), kind if dtype is None else dtype)
-    _verify(follow, y, layer, parameters.astype(kind))
-    return layer, parameters, copied
+    return follow, follow.settled(graph.nodes[-1], follow.values[name])
 
 
 def _read_node(follow: Follow, node: Node) -> None:
@@ -118,21 +145,28 @@ def _is_state(term: Term) -> bool:
 
 def _verify(follow: Follow, y: Seen, layer: Sequential, parameters: Parameters) -> None:
     """Raises FormatError unless the layers give what the graph gave, at live steps."""
-    roles = follow.probe.roles
     for run in follow.probe.runs:
-        x, wanted = run[roles.x], run[y.name]
-        if follow.time == "0":
-            x = x.swapaxes(0, 1)
-        lengths = None if roles.lengths is None else run[roles.lengths].astype(int)
+        (x, lengths), wanted = _inputs(follow, run), run[y.name]
         x = x.astype(np.intp if layer.takes_indices else parameters.dtype)
         got = layer.forward(parameters, x, None, steps=None if lengths is None else Steps(lengths), kernel="numpy")[0]
-        wanted = _like(y, wanted, got, follow)
-        if lengths is not None and got.ndim == 3:
-            dead = np.arange(got.shape[1]) >= lengths[:, None]
-            wanted = np.where(dead[..., None], got, wanted)
+        wanted = _alive(_like(y, wanted, got, follow), got, lengths)
         scale = max(float(np.abs(wanted).max(initial=0)), 1e-3)
         if not np.abs(got - wanted).max(initial=0) <= TOLERANCE * scale:
             raise FormatError(f"read as {layer}, which gives other numbers; gw.OnnxGraph runs the file as it is")
+
+
+def _inputs(follow: Follow, run: dict[str, Array]) -> tuple[Array, Array | None]:
+    """x (B, T, F), or (B, T) indices, and the lengths (B,) of a run."""
+    roles = follow.probe.roles
+    x = run[roles.x].swapaxes(0, 1) if follow.time == "0" else run[roles.x]
+    return x, None if roles.lengths is None else run[roles.lengths].astype(int)
+
+
+def _alive(wanted: Array, got: Array, lengths: Array | None) -> Array:
+    """The file's output, with the Model's in its dead steps, of which they need not say the same."""
+    if lengths is None or got.ndim < 3:
+        return wanted
+    return np.where((np.arange(got.shape[1]) >= lengths[:, None])[..., None], got, wanted)
 
 
 def _like(y: Seen, array: Array, got: Array, follow: Follow) -> Array:

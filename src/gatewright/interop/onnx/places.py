@@ -12,26 +12,23 @@ MODES = ("constant", "edge", "reflect", "wrap")
 UPDATES = {"add": np.add, "mul": np.multiply, "max": np.maximum, "min": np.minimum}
 
 
-def _indices(indices: Array, size: int) -> Array:
-    """Whole numbers counted from the front of an axis. Raises FormatError for one beyond it."""
+def _indices(indices: Array) -> Array:
+    """Whole numbers, counted from the end where negative; NumPy refuses those beyond an axis."""
     if indices.dtype.kind not in "iu":
         raise FormatError(f"indices of {indices.dtype}, wanted whole numbers")
-    wrong = (indices < -size) | (indices >= size)
-    if np.any(wrong):
-        raise FormatError(f"the index {indices[wrong].flat[0]} in an axis of {size}")
-    return np.where(indices < 0, indices + size, indices).astype(np.intp)
+    return indices.astype(np.intp, copy=False)
 
 
 def _gather(call: Call, x: Array, indices: Array) -> Array:
     axis = axis_of(call["axis"], x.ndim)
     call.room((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]), x.dtype)
-    return np.take(x, _indices(indices, x.shape[axis]), axis=axis)
+    return np.take(x, _indices(indices), axis=axis)
 
 
-def _grid(indices: Array, axis: int, size: int) -> tuple[Array, ...]:
+def _grid(indices: Array, axis: int) -> tuple[Array, ...]:
     """For every number of `indices` its own place, with the index in place of that on the axis."""
     grid = list(np.ogrid[tuple(slice(n) for n in indices.shape)])
-    grid[axis] = _indices(indices, size)
+    grid[axis] = _indices(indices)
     return tuple(grid)
 
 
@@ -48,7 +45,7 @@ def _gather_elements(call: Call, x: Array, indices: Array) -> Array:
     axis = axis_of(call["axis"], x.ndim)
     _same_but(x, indices, axis)
     call.room(indices.shape, np.int64)
-    return np.asarray(x[_grid(indices, axis, x.shape[axis])])
+    return np.asarray(x[_grid(indices, axis)])
 
 
 def _scatter_elements(call: Call, x: Array, indices: Array, updates: Array) -> Array:
@@ -57,7 +54,7 @@ def _scatter_elements(call: Call, x: Array, indices: Array, updates: Array) -> A
     _same_but(x, indices, axis)
     if updates.shape != indices.shape:
         raise FormatError(f"updates of shape {updates.shape} for indices of shape {indices.shape}")
-    y, grid = x.copy(), _grid(indices, axis, x.shape[axis])
+    y, grid = x.copy(), _grid(indices, axis)
     if how == "none":
         y[grid] = updates
     else:
@@ -69,13 +66,12 @@ def _gather_nd(call: Call, x: Array, indices: Array) -> Array:
     """Every last axis of `indices` is a place in x, behind `batch_dims` axes that both have."""
     batch = call.attributes.get("batch_dims", 0)
     depth = indices.shape[-1] if indices.ndim else 0
-    if not indices.ndim or not 0 <= batch < min(x.ndim, indices.ndim) or not 1 <= depth <= x.ndim - batch:
-        raise FormatError(f"indices of shape {indices.shape} for an array of shape {x.shape}, batch_dims={batch}")
-    if x.shape[:batch] != indices.shape[:batch]:
+    fits = 0 <= batch < min(x.ndim, indices.ndim) and 1 <= depth <= x.ndim - batch
+    if not fits or x.shape[:batch] != indices.shape[:batch]:
         raise FormatError(f"indices of shape {indices.shape} for an array of shape {x.shape}, batch_dims={batch}")
     call.room((*indices.shape[:-1], *x.shape[batch + depth :]), x.dtype)
     grid = np.ogrid[tuple(slice(n) for n in indices.shape[:-1])][:batch] if indices.ndim > 1 else ()
-    places = [_indices(indices[..., k], x.shape[batch + k]) for k in range(depth)]
+    places = [_indices(indices[..., k]) for k in range(depth)]
     return np.asarray(x[(*grid, *places)])
 
 

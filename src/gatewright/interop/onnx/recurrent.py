@@ -201,10 +201,7 @@ def _layer(call: Call, W: Array, R: Array, B: Array | None, P: Array | None) -> 
         options["reset_after"] = bool(call.choice("linear_before_reset", (0, 1)))
     if op == "LSTM":
         options |= {"peepholes": P is not None, "coupled": bool(call.choice("input_forget", (0, 1)))}
-    try:
-        layer = LAYERS[op](W.shape[2], H, **options)
-    except OptionError as error:
-        raise FormatError(str(error)) from None
+    layer = LAYERS[op](W.shape[2], H, **options)
     found: dict[str, Array] = {}
     for d, prefix in enumerate(layer.prefixes):
         parts = _weights(layer, op, *(None if array is None else array[d] for array in (W, R, B, P)))

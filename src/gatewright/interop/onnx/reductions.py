@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gatewright.arrays import Array
-from gatewright.errors import FormatError
 from gatewright.interop.onnx.calls import Call, Form, Forms, axes_of, axis_of, floats, ints, one
 
 
@@ -57,8 +56,6 @@ def _reduction(kind: Kind) -> tuple[Callable[..., Array], Callable[..., Array]]:
     """The operator with axes as an attribute, and as an input."""
 
     def reduce(call: Call, x: Array, axes: tuple[int, ...] | None) -> Array:
-        if x.dtype.kind not in "biuf":
-            raise FormatError(f"got {x.dtype} values, wanted numbers")
         found = tuple(range(x.ndim)) if axes is None else axes_of(axes, x.ndim)
         keep = bool(call.choice("keepdims", (0, 1)))
         x = kind.before(x)

@@ -10,11 +10,10 @@ import numpy as np
 from gatewright.arrays import Array
 from gatewright.errors import FormatError, GatewrightError, MissingExtraError, OptionError
 from gatewright.interop.onnx import operators
-from gatewright.interop.onnx.calls import MANY, Call, Setting
+from gatewright.interop.onnx.calls import MANY, Call, Setting, half
 from gatewright.interop.onnx.graph import Graph, Node, last_uses
 from gatewright.interop.tensors import few
 
-HALVES = ("float16", "bfloat16")
 FOLDED = 2**26  # bytes beyond four times the constants' own that making further constants of them may read and write
 # What NumPy raises for arrays that don't go together, and for more than there is memory for.
 NUMPY = (ValueError, TypeError, IndexError, ArithmeticError, MemoryError)
@@ -61,25 +60,56 @@ def prepare(graph: Graph, setting: Setting) -> Program:
 
 def run(program: Program, given: Mapping[str, Array]) -> dict[str, Array]:
     """The graph's outputs, the caller's own, for checked inputs. Raises FormatError, with the place in the file."""
-    values, live = {**program.constants, **given}, 0
-    sizes: dict[str, int] = {}
+    graph, values = program.graph, {**program.constants, **given}
+    memory = Memory(values)
     with np.errstate(all="ignore"):
         for step in program.nodes:
-            made = _run(program.graph, step, [values[name] if name else None for name in step.call.node.inputs])
+            node = step.call.node
+            made = _run(graph, step, [values[name] if name else None for name in node.inputs])
             for name, array in made.items():
                 values[name] = array
-                sizes[name] = array.nbytes if array.base is None else 0
-                live += sizes[name]
-            if live > program.limit:
-                raise FormatError(
-                    f"{program.graph.path}: {step.call.node.place}: {live} bytes of values are needed at a time, "
-                    f"more than the limit of {program.limit} (limit=)"
-                )
+                memory.keep(name, array)
+            if memory.size > program.limit:
+                told = f"{memory.size} bytes of values are needed at a time, more than the limit of {program.limit} (limit=)"
+                raise FormatError(f"{graph.path}: {node.place}: {told}")
             for name in step.gone:
-                live -= sizes.pop(name, 0)
                 values.pop(name, None)
+                memory.drop(name)
     theirs = {id(array) for array in (*program.constants.values(), *given.values())}
-    return {name: _own(values[name], theirs) for name in program.graph.outputs}
+    return {name: _own(values[name], theirs) for name in graph.outputs}
+
+
+class Memory:
+    """How many bytes the values of a run hold: views hold all of the array that they are a part of."""
+
+    def __init__(self, known: Mapping[str, Array]) -> None:
+        self.size = 0
+        self._known = {id(_whole(array)) for array in known.values()}  # what was there before
+        self._names: dict[str, Array] = {}  # the whole array of every value
+        self._users: dict[int, int] = {}  # how many values a whole array has
+
+    def keep(self, name: str, array: Array) -> None:
+        """Counts a value."""
+        whole = _whole(array)
+        if id(whole) not in self._known:
+            users = self._users[id(whole)] = self._users.get(id(whole), 0) + 1
+            self.size += whole.nbytes if users == 1 else 0
+            self._names[name] = whole
+
+    def drop(self, name: str) -> None:
+        """Counts it no longer."""
+        if (whole := self._names.pop(name, None)) is not None:
+            self._users[id(whole)] -= 1
+            if not self._users[id(whole)]:
+                del self._users[id(whole)]
+                self.size -= whole.nbytes
+
+
+def _whole(array: Array) -> Array:
+    """The array that a view is a part of."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
 
 
 def _own(array: Array, taken: set[int]) -> Array:
@@ -126,25 +156,21 @@ def _folded(step: Bound, inputs: list[Array | None], limit: int) -> dict[str, Ar
 
 
 def _outputs(step: Bound, inputs: list[Array | None]) -> dict[str, Array]:
+    """{name: array} of a node's outputs; halves are computed in float32 where its function doesn't take them."""
     form, names = step.call.form, step.call.node.outputs
     if form.inputs[1] != MANY:
         inputs = inputs + [None] * (form.inputs[1] - len(inputs))
-    half = None
-    if not form.halves and any(array is not None and array.dtype.name in HALVES for array in inputs):
-        # The output is of the type of the first input that holds floats at all.
-        first = next(
-            array.dtype for array in inputs if array is not None and (array.dtype.kind == "f" or array.dtype.name in HALVES)
-        )
-        half = first if first.name in HALVES else None
-        inputs = [a.astype(np.float32) if a is not None and a.dtype.name in HALVES else a for a in inputs]
+    narrow = None
+    if not form.halves and any(array is not None and half(array.dtype) for array in inputs):
+        first = next(array.dtype for array in inputs if array is not None and array.dtype.kind in "fV")
+        narrow = first if half(first) else None  # the outputs are of the type of the first input that holds floats at all
+        inputs = [array.astype(np.float32) if array is not None and half(array.dtype) else array for array in inputs]
     found = step.function(*inputs)
     made = found if isinstance(found, tuple) else (found,)
-    if any(name for name in names[len(made) :]):
-        raise FormatError(f"it has no output {len(made) + 1}")
     arrays = {name: np.asarray(array) for name, array in zip(names, made, strict=False) if name}
-    if half is None:
+    if narrow is None:
         return arrays
-    return {name: array.astype(half) if array.dtype == np.float32 else array for name, array in arrays.items()}
+    return {name: array.astype(narrow) if array.dtype == np.float32 else array for name, array in arrays.items()}
 
 
 def _error(graph: Graph, node: Node, error: Exception) -> FormatError:

@@ -9,7 +9,7 @@ from gatewright import checks
 from gatewright.arrays import Array
 from gatewright.errors import DataError, OptionError, ShapeError, one_of
 from gatewright.interop.onnx import reader, recurrent, runner
-from gatewright.interop.onnx.calls import Setting
+from gatewright.interop.onnx.calls import Setting, half
 from gatewright.interop.onnx.graph import Value, placeholders
 from gatewright.interop.tensors import few
 from gatewright.layers.dispatch import KERNELS
@@ -90,8 +90,8 @@ def _array(name: str, values: Any, value: Value) -> Array:
         array = np.asarray(values)
     except ValueError:
         raise DataError(f"{place}: got rows of unequal lengths, wanted one array") from None
-    wanted, halves = value.dtype, runner.HALVES
-    kind, ours = ("f" if dtype.name in halves else dtype.kind for dtype in (array.dtype, wanted))
+    wanted = value.dtype
+    kind, ours = ("f" if half(dtype) else dtype.kind for dtype in (array.dtype, wanted))
     if isinstance(values, np.ma.MaskedArray) or kind not in {"f": "fiu", "i": "iu", "u": "iu", "b": "b"}[ours]:
         raise DataError(
             f"{place}: got {'a masked array of ' * isinstance(values, np.ma.MaskedArray)}{array.dtype}, wanted {wanted}"
