@@ -89,7 +89,8 @@ def _pool(follow: Follow, node: Node, call: Call) -> None:
     if not inside or call.attributes.get("ceil_mode", 0):
         follow.refuse(node, "it counts padding, or rounds up the number of its windows")
     kind = MaxPooling1D if node.op == "MaxPool" else AveragePooling1D
-    layer = kind(window.size, stride=window.stride, padding=window.padding)
+    stride = None if window.stride == window.size else window.stride
+    layer = kind(window.size, stride=stride, padding=window.padding)
     _layer(follow, node, value, Item(layer, {}), value.parts[0].term.features)
 
 
