@@ -75,7 +75,7 @@ LAYERS = {
     "conv_causal_dilated": [gw.Residual(gw.Conv1D(F, F, 2, padding="causal", dilation=2)), gw.Conv1D(F, 2, 1)],
     "conv_stride": [gw.Conv1D(F, H, 2, stride=2, activation="silu"), gw.BatchNorm(H), gw.GRU(H, H, go_backwards=True)],
     "conv_causal_stride": [gw.Conv1D(F, H, 3, stride=2, padding="causal"), gw.Bidirectional(gw.LSTM(H, 2), "sum")],
-    "pool_max": [gw.LSTM(F, H), gw.MaxPooling1D(2), gw.GRU(H, H, return_sequences=False), head()],
+    "pool_max": [gw.LSTM(F, H), gw.MaxPooling1D(2, stride=3), gw.GRU(H, H, return_sequences=False), head()],
     "pool_average": [gw.Conv1D(F, H, 2), gw.AveragePooling1D(3, stride=1), gw.RNN(H, H, bidirectional=True)],
     "global_max": [gw.GRU(F, H), gw.GlobalMaxPooling1D(), head(H, "sigmoid")],
     "global_average": [gw.BatchNorm(F, epsilon=1e-5), gw.LSTM(F, H), gw.GlobalAveragePooling1D(), gw.BatchNorm(H), head()],
@@ -85,6 +85,11 @@ LAYERS = {
     "activate": [
         gw.LSTM(F, H), gw.Activate("softmax"), gw.Parallel([gw.Activate(None), gw.GRU(H, H)], "mul"), gw.Activate("elu"),
     ],
+    "pool_both": [
+        gw.MaxPooling1D(3, stride=1), gw.Conv1D(F, 2 * F, 2, groups=3, bias=False), gw.AveragePooling1D(2, stride=1),
+        gw.LayerNorm(2 * F, epsilon=0.01), gw.BatchNorm(2 * F, epsilon=0.0001), gw.Dense(2 * F, 2, bias=False),
+    ],
+    "shared_twice": [gw.Shared(gw.LSTM(F, F, peepholes=True), "s"), gw.Residual(gw.Shared(gw.LSTM(F, F, peepholes=True), "s")), head(F)],
     "nested": [gw.Sequential(gw.Sequential(gw.Dense(F, H)), gw.LSTM(H, 2)), gw.Residual(gw.GRU(2, 2))],
 }  # fmt: skip
 

@@ -1,8 +1,8 @@
 """Runs every network of tests/onnx_networks.py, as `to_onnx` writes it, in onnxruntime, and compares with gatewright.
 
-Run by hand in an environment with onnx and onnxruntime: `python tests/golden/check_onnx_files.py`. float32, with and without
-lengths (0 among them) and states, at two sizes, and chunk by chunk where a network can be streamed. Prints a table of the
-largest deviations, and exits with 1 if one is above 1e-5.
+Run by hand in an environment with onnx and onnxruntime: `python tests/golden/check_onnx_files.py [OPSET]`. float32, with and
+without lengths (0 among them) and states, at two sizes, and chunk by chunk where a network can be streamed. Prints a table of
+the largest deviations, and exits with 1 if one is above 1e-5.
 """
 
 import sys
@@ -89,8 +89,8 @@ def streamed(model, run):
     return worst([(np.concatenate(outputs, axis=1), whole)])
 
 
-def main():
-    print(f"onnxruntime {onnxruntime.__version__}, onnx {onnx.__version__}")
+def main(opset):
+    print(f"opset {opset}, onnxruntime {onnxruntime.__version__}, onnx {onnx.__version__}")
     columns = ["plain", "lengths", "state", "both", "chunks"]
     print(f"{'network':24}" + "".join(f"{column:>10}" for column in columns))
     failed = []
@@ -101,9 +101,9 @@ def main():
             found = []
             for state in (False, True):
                 for lengths in (False, True):
-                    run = session(model, folder, lengths=lengths, state=state)
+                    run = session(model, folder, lengths=lengths, state=state, opset=opset)
                     found.append(deviation(judge, run, lengths, state))
-            found.append(streamed(judge, session(model, folder, state=True)))
+            found.append(streamed(judge, session(model, folder, state=True, opset=opset)))
             failed += [name] if max(np.nan_to_num(found)) > TOLERANCE else []
             mark = "  clips as onnxruntime does" if name in CLIPPED else ""
             print(f"{name:24}" + "".join(f"{'-' if np.isnan(v) else format(v, '.1e'):>10}" for v in found) + mark)
@@ -112,4 +112,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 17))

@@ -8,7 +8,7 @@ import numpy as np
 from gatewright import files
 from gatewright.arrays import Array
 from gatewright.errors import FormatError, GatewrightError, MissingExtraError, MissingFileError, one_of
-from gatewright.interop.onnx import chains, layers, reader, recurrent
+from gatewright.interop.onnx import chains, layers, reader, recurrent, runner
 from gatewright.interop.onnx.axes import FEATURES
 from gatewright.interop.onnx.calls import Setting
 from gatewright.interop.onnx.follow import Follow, Seen
@@ -22,6 +22,7 @@ from gatewright.steps import Steps
 from gatewright.threads import Threads
 
 LIMIT = 2**31  # bytes, of a value in the runs that tell what the graph does
+NODES = 5000  # that may depend on the input
 TOLERANCE = 1e-4  # of the largest output: this is no proof of exactness, but of having read it right
 
 
@@ -81,6 +82,8 @@ def _read(graph: Graph, output: str | None, dtype: Any, compat: str | None) -> t
 def _followed(graph: Graph, name: str, compat: str | None) -> tuple[Follow, Seen]:
     """What the nodes of a graph mean, and what an output is."""
     seen = probe(graph, Setting(graph.opset, LIMIT, compat, "numpy", Threads(1)))
+    if sum(any(seen.depends(name) for name in node.outputs) for node in graph.nodes) > NODES:
+        raise FormatError(f"more than {NODES} nodes, which no chain of layers needs; gw.OnnxGraph runs the file as it is")
     follow = Follow(seen)
     for node in graph.nodes:
         if any(seen.depends(name) for name in node.outputs):
@@ -98,10 +101,12 @@ def _read_node(follow: Follow, node: Node) -> None:
     try:
         if not before:
             layers.read(follow, node)
+            before = [FormatError(f"{node.place}: it has an output that no layer gives; gw.OnnxGraph runs the file as it is")]
     except FormatError as error:
         before = [error]
-    if before:
-        follow.refused |= dict.fromkeys(filter(None, node.outputs), before[0])
+    except runner.NUMPY:  # arrays that don't go together where a layer's would
+        before = [FormatError(f"{node.place}: no layer computes that; gw.OnnxGraph runs the file as it is")]
+    follow.refused |= {name: before[0] for name in node.outputs if name and name not in follow.values}
 
 
 def _dtype(seen: Probe, name: str) -> Any:

@@ -79,7 +79,7 @@ def _roles(graph: Graph, sources: dict[str, frozenset[str]]) -> Roles:
         if node.op in RECURRENT:
             lengths |= {name for name in _fed(node, (4,), sources) if len(graph.inputs[name].shape or ()) == 1}
             states |= _fed(node, (5, 6), sources)
-    first = next((sources[node.inputs[0]] for node in graph.nodes if node.op in RECURRENT), frozenset[str]())
+    first = next((_fed(node, (0,), sources) for node in graph.nodes if node.op in RECURRENT), frozenset[str]())
     lengths, states = lengths - first, states - first  # what goes through the first one is x
     vectors = {name for name in inputs if len(graph.inputs[name].shape or ()) == 1}
     lengths |= {name for name in vectors if graph.inputs[name].dtype.kind in "iu"}
