@@ -88,16 +88,17 @@ def networks(folder: Path) -> list[Network]:
 def trip(network: Network, target: str, folder: Path) -> Trip:
     """A network into a format and back."""
     try:
-        back = through(network.model, target, folder, network.lengths is not None)
+        back = through(network.model, target, folder, network.lengths is not None, len(network.x))
     except (gw.OptionError, gw.FormatError) as error:
         return Trip(network, target, None, str(error))
     return Trip(network, target, deviation(network, back), "")
 
 
-def through(model: gw.Model, target: str, folder: Path, lengths: bool) -> gw.Model:
+def through(model: gw.Model, target: str, folder: Path, lengths: bool, rows: int) -> gw.Model:
     """The model in a format, read again."""
     if target == "Keras":
-        model.to_keras(folder / "a.keras")
+        stateful = any(getattr(layer, "stateful", False) for layer in leaves(model.network))
+        model.to_keras(folder / "a.keras", batch_size=rows if stateful else None)
         return gw.from_keras(folder / "a.keras")
     if target == "ONNX":
         model.to_onnx(folder / "a.onnx", lengths=lengths)
@@ -137,17 +138,17 @@ def options(model: gw.Model) -> set[str]:
     """What layers a network has, and which of their options are not the default."""
     found = set()
     for layer in leaves(model.network):
-        kind = type(layer).__name__
+        kind, said = type(layer).__name__, layer.config()
+        parameters = inspect.signature(type(layer)).parameters
+        needed = [name for name, parameter in parameters.items() if parameter.default is parameter.empty]
+        plain = {} if layer.children else type(layer)(**{name: said[name] for name in needed}).config()
         found.add(kind)
-        defaults = inspect.signature(type(layer)).parameters
-        for name, value in layer.config().items():
-            if name in OTHERS or name not in defaults:
+        for name in said.keys() - OTHERS:
+            default = plain.get(name, parameters[name].default if name in parameters else None)
+            if name == "num_layers" or name in needed or said[name] == default:
                 continue
-            if value != defaults[name].default and str(value).strip("'") != str(defaults[name].default):
-                shown = f"={value!r}" if isinstance(value, str) else ""
-                found.add(f"{kind} {name}{shown}")
-        if getattr(layer, "num_layers", 1) > 1:
-            found.add(f"{kind} num_layers")
+            found.add(f"{kind} {name}={said[name]!r}" if isinstance(said[name], str) else f"{kind} {name}")
+        found |= {f"{kind} num_layers"} if getattr(layer, "num_layers", 1) > 1 else set()
     return found - {"Sequential"}
 
 
