@@ -14,6 +14,7 @@ from typing import NamedTuple
 import goldens
 import keras_goldens
 import numpy as np
+import onnx_networks as written
 import torch_goldens
 
 import gatewright as gw
@@ -66,6 +67,13 @@ def torch_networks(folder: Path) -> Iterator[Network]:
         yield Network("PyTorch", name, model, a["x"], state, None, a["y"], np.ones(a["y"].shape, bool))
 
 
+def written_networks(folder: Path) -> Iterator[Network]:
+    """Those of onnx_networks.py, as onnxruntime ran the files that `to_onnx` wrote of them."""
+    for name, (_, a) in goldens.load("onnx_written").items():
+        written.model_of(name).to_onnx(folder / "a.onnx")
+        yield Network("ONNX", name, gw.from_onnx(folder / "a.onnx"), a["x"], None, None, a["y"], np.ones(a["y"].shape, bool))
+
+
 def onnx_networks(folder: Path) -> Iterator[Network]:
     """Those in golden/onnx_networks.zip."""
     with zipfile.ZipFile(goldens.GOLDEN / "onnx_networks.zip") as archive:
@@ -82,7 +90,7 @@ def onnx_networks(folder: Path) -> Iterator[Network]:
 
 def networks(folder: Path) -> list[Network]:
     """All of them."""
-    return [*keras_networks(folder), *torch_networks(folder), *onnx_networks(folder)]
+    return [*keras_networks(folder), *torch_networks(folder), *onnx_networks(folder), *written_networks(folder)]
 
 
 def trip(network: Network, target: str, folder: Path) -> Trip:

@@ -84,15 +84,15 @@ class Letters(nn.Module):
     def __init__(self):
         super().__init__()
         self.embed = nn.Embedding(WORDS, F)
-        self.past = nn.Conv1d(F, H, 3, stride=2, dilation=2, bias=False)
-        self.norm = nn.BatchNorm1d(H, eps=1e-3)
-        self.scale = nn.LayerNorm(H, eps=1e-2)
+        self.past = nn.Conv1d(F, 6, 3, stride=2, dilation=2, groups=3, bias=False)
+        self.norm = nn.BatchNorm1d(6, eps=1e-3)
+        self.scale = nn.LayerNorm(6, eps=1e-2)
         self.drop = nn.Dropout(0.25)
-        self.rnn = nn.RNN(H, H, nonlinearity="relu", batch_first=True)
+        self.rnn = nn.RNN(6, H, nonlinearity="relu", batch_first=True)
         self.fc = nn.Linear(H, 2, bias=False)
         with torch.no_grad():
-            self.norm.running_mean.copy_(torch.linspace(0.5, -0.5, H))
-            self.norm.running_var.copy_(torch.linspace(2, 1, H))
+            self.norm.running_mean.copy_(torch.linspace(0.5, -0.5, 6))
+            self.norm.running_var.copy_(torch.linspace(2, 1, 6))
 
     def forward(self, x):
         x = nn.functional.pad(self.embed(x).mT, (4, 0))
