@@ -89,7 +89,9 @@ LAYERS = {
         gw.MaxPooling1D(3, stride=1), gw.Conv1D(F, 2 * F, 2, groups=3, bias=False), gw.AveragePooling1D(2, stride=1),
         gw.LayerNorm(2 * F, epsilon=0.01), gw.BatchNorm(2 * F, epsilon=0.0001), gw.Dense(2 * F, 2, bias=False),
     ],
-    "shared_twice": [gw.Shared(gw.LSTM(F, F, peepholes=True), "s"), gw.Residual(gw.Shared(gw.LSTM(F, F, peepholes=True), "s")), head(F)],
+    "shared_twice": [
+        gw.Shared(gw.LSTM(F, F, peepholes=True), "s"), gw.Residual(gw.Shared(gw.LSTM(F, F, peepholes=True), "s")), head(F),
+    ],
     "nested": [gw.Sequential(gw.Sequential(gw.Dense(F, H)), gw.LSTM(H, 2)), gw.Residual(gw.GRU(2, 2))],
 }  # fmt: skip
 

@@ -212,12 +212,14 @@ class Follow:
         assert value.points is not None
         node = value.points.nodes[-1]
         found, before = pointwise.identify(self.probe, value.points), self.values[value.points.base]
+        for name, rest in [] if found else pointwise.ends(value.points):
+            found = pointwise.identify(self.probe, Points(name, rest))
+            if found is not None:
+                before = self.settled(node, self.values[name])
+                break
         if found is None and len(value.operands) == 2 and node.op in ("Add", "Mul"):
             both = [self.settled(node, operand) for operand in value.operands]
             return self.merged(node, both, "sum" if node.op == "Add" else "mul")
-        if found is None and len(value.points.nodes) > 1 and len(value.operands) == 1:
-            before = self.settled(node, value.operands[0])
-            found = pointwise.identify(self.probe, Points(before.name, (node,)))
         if found is None:
             self.refuse(node, "what it computes is no activation, or stands in no layer")
         part = before.parts[0]
