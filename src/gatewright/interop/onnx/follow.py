@@ -63,7 +63,7 @@ class Follow:
         whole = x.dtype.kind in "iu"
         axes = letters[: x.ndim] if whole else (*letters[: x.ndim - 1], FEATURES)
         if x.ndim not in (2, 3) or (whole and x.ndim != 2):
-            raise FormatError(f"the input {probe.roles.x!r} has {x.ndim} axes, wanted batch, time and features")
+            raise FormatError(f"the input {few([probe.roles.x])} has {x.ndim} axes, wanted batch, time and features")
         self.values[probe.roles.x] = Seen(probe.roles.x, (Part(Term("x", 0 if whole else x.shape[-1])),), axes)
 
     def refuse(self, node: Node, why: str) -> NoReturn:
