@@ -1,8 +1,11 @@
 """Networks that ONNX can say, every option in at least two of them, for the tests of to_onnx, from_onnx and of the files."""
 
+import inspect
+
 import numpy as np
 
 import gatewright as gw
+from gatewright.layers import Recurrent, leaves
 
 F, H, COUNT = 3, 4, 9
 LEAKY, SCALED, HARD = gw.Activation("leaky_relu", 0.125), gw.Activation("scaled_tanh", 1.5, 0.5), gw.Activation("hard_sigmoid")
@@ -89,7 +92,9 @@ LAYERS = {
         gw.MaxPooling1D(3, stride=1), gw.Conv1D(F, 2 * F, 2, groups=3, bias=False), gw.AveragePooling1D(2, stride=1),
         gw.LayerNorm(2 * F, epsilon=0.01), gw.BatchNorm(2 * F, epsilon=0.0001), gw.Dense(2 * F, 2, bias=False),
     ],
-    "shared_twice": [gw.Shared(gw.LSTM(F, F, peepholes=True), "s"), gw.Residual(gw.Shared(gw.LSTM(F, F, peepholes=True), "s")), head(F)],
+    "shared_twice": [
+        gw.Shared(gw.LSTM(F, F, peepholes=True), "s"), gw.Residual(gw.Shared(gw.LSTM(F, F, peepholes=True), "s")), head(F),
+    ],
     "nested": [gw.Sequential(gw.Sequential(gw.Dense(F, H)), gw.LSTM(H, 2)), gw.Residual(gw.GRU(2, 2))],
 }  # fmt: skip
 
@@ -114,3 +119,20 @@ def inputs(model, batch, time, seed=3):
     if model.layer.takes_indices:
         return rng.integers(0, COUNT, (batch, time))
     return rng.standard_normal((batch, time, F)).astype(model.dtype)
+
+
+TRAINING = {"forget_bias", "kernel_initializer", "recurrent_initializer", "bias_initializer", "stateful"}  # no part of a file
+
+
+def options(layer):
+    """(kind, option) of all that a layer and those inside it are beyond the plainest."""
+    found = set()
+    for inner in leaves(layer):
+        kind = "recurrent" if isinstance(inner, Recurrent) else type(inner).__name__
+        found.add((kind, ""))
+        if isinstance(inner, gw.Sequential):
+            continue
+        parameters, said = inspect.signature(type(inner)).parameters, inner.config()
+        plain = type(inner)(**{n: said[n] for n, p in parameters.items() if p.default is p.empty}).config()
+        found |= {(kind, name) for name, value in said.items() if value != plain[name] and name not in TRAINING}
+    return found

@@ -308,7 +308,7 @@ CASES = {
 
 
 ROWS = ("dense", "relus")  # which take x (B, F)
-ALONE = ("stack", "words", "nested", "branches", "conv_same")  # of which the weights alone are recorded too
+ALONE = ("stack", "words", "nested", "nested_frozen", "branches", "conv_same")  # of which the weights alone are recorded too
 
 
 def inputs(name, shape, rng):

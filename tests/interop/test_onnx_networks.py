@@ -8,7 +8,6 @@ import onnx_networks
 import pytest
 
 import gatewright as gw
-from gatewright.layers import Recurrent, leaves
 from gatewright.state import tree_fill, tree_items
 
 F, H = onnx_networks.F, onnx_networks.H
@@ -19,28 +18,15 @@ EXACT = {"float32": 3e-6, "float64": 1e-12}
 ROUNDED = {"lstm_cell_activation", "lstm_both_clip", "conv_stride", "global_average", "selu", "selu_conv", "pool_both"}
 
 
-TRAINING = {"forget_bias", "kernel_initializer", "recurrent_initializer", "bias_initializer", "stateful"}  # no part of a file
-
-
-def options(layer):
-    """(kind, option) of all that a layer and those inside it are beyond the plainest."""
-    found = set()
-    for inner in leaves(layer):
-        kind = "recurrent" if isinstance(inner, Recurrent) else type(inner).__name__
-        found.add((kind, ""))
-        if isinstance(inner, gw.Sequential):
-            continue
-        parameters, said = inspect.signature(type(inner)).parameters, inner.config()
-        plain = type(inner)(**{n: said[n] for n, p in parameters.items() if p.default is p.empty}).config()
-        found |= {(kind, name) for name, value in said.items() if value != plain[name] and name not in TRAINING}
-    return found
-
-
 def test_every_option_is_in_two_networks():
-    count = Counter(each for name in onnx_networks.LAYERS for each in options(onnx_networks.layer_of(name)))
+    count = Counter(each for name in onnx_networks.LAYERS for each in onnx_networks.options(onnx_networks.layer_of(name)))
     assert len(count) > 40
     assert {each for each, number in count.items() if number < 2} == set()
-    wanted = set(inspect.signature(gw.LSTM).parameters) - TRAINING - {"projection", "masked_output", "return_state_sequence"}
+    wanted = (
+        set(inspect.signature(gw.LSTM).parameters)
+        - onnx_networks.TRAINING
+        - {"projection", "masked_output", "return_state_sequence"}
+    )
     wanted -= {"input_size", "hidden_size", "init", "chrono_steps", "trainable", "input_dropout", "recurrent_dropout"}
     assert {option for kind, option in count if kind == "recurrent"} >= wanted
 

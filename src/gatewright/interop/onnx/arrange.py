@@ -52,6 +52,8 @@ def _squeeze(follow: Follow, node: Node, call: Call) -> None:
     if node.op == "Squeeze":
         every = [k for k, size in enumerate(shape) if size == 1]
         gone = every if given is None else [k % len(shape) for k in given]
+        if any(letter in "01" for k in gone for letter in value.axes[k]):
+            follow.refuse(node, "it drops batch or time")
         follow.give(node.outputs[0], value.parts, place.squeezed(value.axes, gone))
     else:
         assert given is not None
@@ -121,6 +123,8 @@ def _selected(follow: Follow, node: Node, value: Seen, name: str, gone: int | No
     before = follow.arrays(value.name)
     after = [array if gone is None else np.expand_dims(array, gone) for array in follow.arrays(name)]
     different = {k for a, b in zip(before, after, strict=True) for k in range(a.ndim) if a.shape[k] != b.shape[k]}
+    if gone is not None and follow.is_time(value.axes[gone]):
+        different = {gone}  # one step of one is the last one
     if not different:
         _whole(follow, node, value, name, gone)
         return
@@ -163,6 +167,8 @@ def _whole(follow: Follow, node: Node, value: Seen, name: str, gone: int | None)
     """All of a value, as it is or with its steps in reverse."""
     pairs = list(zip(follow.arrays(value.name), follow.arrays(name), strict=True))
     if gone is not None:
+        if any(letter in "01" for letter in value.axes[gone]):
+            follow.refuse(node, "it drops the batch")
         pairs = [(a, np.expand_dims(b, gone)) for a, b in pairs]
     if all(np.array_equal(a, b) for a, b in pairs):
         axes = value.axes if gone is None else place.squeezed(value.axes, [gone])

@@ -63,7 +63,7 @@ class Follow:
         whole = x.dtype.kind in "iu"
         axes = letters[: x.ndim] if whole else (*letters[: x.ndim - 1], FEATURES)
         if x.ndim not in (2, 3) or (whole and x.ndim != 2):
-            raise FormatError(f"the input {probe.roles.x!r} has {x.ndim} axes, wanted batch, time and features")
+            raise FormatError(f"the input {few([probe.roles.x])} has {x.ndim} axes, wanted batch, time and features")
         self.values[probe.roles.x] = Seen(probe.roles.x, (Part(Term("x", 0 if whole else x.shape[-1])),), axes)
 
     def refuse(self, node: Node, why: str) -> NoReturn:
@@ -212,12 +212,14 @@ class Follow:
         assert value.points is not None
         node = value.points.nodes[-1]
         found, before = pointwise.identify(self.probe, value.points), self.values[value.points.base]
+        for name, rest in [] if found else pointwise.ends(value.points):
+            found = pointwise.identify(self.probe, Points(name, rest))
+            if found is not None:
+                before = self.settled(node, self.values[name])
+                break
         if found is None and len(value.operands) == 2 and node.op in ("Add", "Mul"):
             both = [self.settled(node, operand) for operand in value.operands]
             return self.merged(node, both, "sum" if node.op == "Add" else "mul")
-        if found is None and len(value.points.nodes) > 1 and len(value.operands) == 1:
-            before = self.settled(node, value.operands[0])
-            found = pointwise.identify(self.probe, Points(before.name, (node,)))
         if found is None:
             self.refuse(node, "what it computes is no activation, or stands in no layer")
         part = before.parts[0]
