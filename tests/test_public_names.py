@@ -56,6 +56,8 @@ PUBLIC = [
     "ResumeWarning",
     "SGD",
     "Schedule",
+    "SequenceClassifier",
+    "SequenceRegressor",
     "Sequential",
     "ShapeError",
     "Shared",
@@ -80,6 +82,8 @@ MEMBERS = {
         "stream summary to_keras to_pytorch to_rtneural unfreeze"
     ),
     "Stream": "reset run state step",
+    "SequenceClassifier": "fit get_params partial_fit predict predict_log_proba predict_proba score set_params",
+    "SequenceRegressor": "fit get_params partial_fit predict score set_params",
     "OnnxGraph": "inputs outputs run",
     "Parameters": "edit flat trainable version",
     "LSTM": "backward forward init steps_out",

@@ -52,6 +52,7 @@ from gatewright.steps import Steps
 from gatewright.streaming import Stream
 
 if TYPE_CHECKING:  # loaded by __getattr__ below, when something of it is first used: who only runs a model does without
+    from gatewright.estimators import SequenceClassifier, SequenceRegressor
     from gatewright.interop.onnx.session import OnnxGraph
     from gatewright.training import losses
     from gatewright.training.callbacks import Callback, CSVLogger, EarlyStopping, History, JSONLogger
@@ -111,6 +112,8 @@ __all__ = [
     "Residual",
     "ResumeWarning",
     "Schedule",
+    "SequenceClassifier",
+    "SequenceRegressor",
     "Sequential",
     "ShapeError",
     "Shared",
@@ -136,6 +139,10 @@ def __getattr__(name: str) -> Any:
         from gatewright.interop.onnx.session import OnnxGraph
 
         return OnnxGraph
+    if name in ("SequenceClassifier", "SequenceRegressor"):
+        from gatewright import estimators
+
+        return getattr(estimators, name)
     from gatewright import training
 
     return getattr(training, name)
