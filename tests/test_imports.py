@@ -65,3 +65,13 @@ def test_running_a_model_loads_nothing_that_only_training_needs() -> None:
     names = set(python(f"{HIDE}\n{source}").split())
     assert "gatewright.model" in names
     assert not {name for name in names if name.startswith("gatewright.training")} | (names & {"tempfile", "csv"})
+
+
+def test_an_estimator_without_scikit_learn_names_the_extra() -> None:
+    source = "import gatewright as gw\ntry:\n    gw.SequenceClassifier\nexcept gw.MissingExtraError as error:\n    print(error)"
+    assert "gatewright[sklearn]" in python(f"{HIDE}\n{source}")
+
+
+def test_estimators_load_scikit_learn_with_their_first_use() -> None:
+    there = "print('sklearn' in sys.modules)"
+    assert python(f"import sys, gatewright as gw\n{there}\ngw.SequenceRegressor\n{there}").split() == ["False", "True"]

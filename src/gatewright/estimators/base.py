@@ -36,6 +36,11 @@ class Task(NamedTuple):
 class SequenceEstimator(BaseEstimator, ABC):  # type: ignore[misc]
     """A recurrent network behind scikit-learn's interface; its kinds say what the targets are."""
 
+    _form: Form  # of the sequences that it was fitted on
+    _scaler: Scaler  # of the features
+    _made: dict[str, Any]  # the parameters that can't change while training goes on
+    _optimizer: network.Resumed | None  # that of partial_fit
+
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Trains on the sequences X and their targets y.
 
@@ -47,38 +52,35 @@ class SequenceEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         """
         network.check(self)
         goes_on = self.warm_start and hasattr(self, "model_")
-        task = self._task(X, y, sample_weight, goes_on)
+        task = self._task(X, y, sample_weight, goes_on, goes_on)
         random = check_random_state(self.random_state)
         train, held = self._split(task, random)
-        if not goes_on:
-            self._begin(train, random)
-        elif (wanted := self._build()) != self.model_.layer:
-            raise OptionError(f"warm_start=True goes on with {self.model_.layer}, but the parameters now ask for {wanted}")
+        self._begin(train, random, goes_on)
         schedule = Cosine(int(self.epochs)) if self.schedule == "cosine" else None
         self._train(train, held, epochs=int(self.epochs), optimizer=network.optimizer(self), schedule=schedule)
         return self
 
-    def _partial_fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
-        """One epoch; the optimizer goes on where the call before stopped."""
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, known: bool) -> Self:
+        """One epoch; the optimizer goes on where the call before stopped. known: what kind of targets there are, is."""
         network.check(self)
         if self.early_stopping is True:
             raise OptionError("partial_fit sees a part of the data and can't stop early: use early_stopping=False or 'auto'")
         goes_on = hasattr(self, "model_")
-        task = self._task(X, y, sample_weight, goes_on)
-        if not goes_on:
-            self._begin(task, check_random_state(self.random_state))
-        if not hasattr(self, "_optimizer"):
-            self._optimizer = network.Resumed(network.optimizer(self))
+        task = self._task(X, y, sample_weight, goes_on, known)
+        self._begin(task, check_random_state(self.random_state), goes_on)
+        wanted = network.optimizer(self)
+        if self._optimizer is None or self._optimizer.inner != wanted:
+            self._optimizer = network.Resumed(wanted.learning_rate, wanted)
         self._train(task, None, epochs=1, optimizer=self._optimizer, schedule=None)
         return self
 
     # --- what the kinds say
 
     @abstractmethod
-    def _targets(self, y: Any, goes_on: bool) -> Array:
-        """y as `Task` has it, checked; sets what the estimator tells about y."""
+    def _targets(self, y: Any, known: bool) -> Array:
+        """y as `Task` has it, checked; sets what the estimator tells about y, or compares where that is known."""
 
-    def _weights(self, y: Array, weight: Array) -> Array:
+    def _weights(self, y: Array, weight: Array, known: bool) -> Array:
         """The rows' weights (B,), class weights included."""
         return weight
 
@@ -104,17 +106,17 @@ class SequenceEstimator(BaseEstimator, ABC):  # type: ignore[misc]
 
     # --- the steps
 
-    def _task(self, X: Any, y: Any, sample_weight: Any, goes_on: bool) -> Task:
+    def _task(self, X: Any, y: Any, sample_weight: Any, goes_on: bool, known: bool) -> Task:
         """Everything checked, what weighs nothing left out."""
         if y is None:
             raise DataError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
         sequences, form = read(self, X, self._form if goes_on else None)
-        self._form: Form = self._form if goes_on else form
-        targets, count = self._targets(y, goes_on), len(sequences.x)
+        self._form = self._form if goes_on else form
+        targets, count = self._targets(y, known), len(sequences.x)
         if len(targets) != count:
             raise ShapeError(f"y: got inconsistent numbers of samples: {len(targets)} targets for {count} sequences")
         weight = _sample_weight(sample_weight, count)
-        task = Task(sequences, targets, self._weights(targets, weight))
+        task = Task(sequences, targets, self._weights(targets, weight, known))
         if not task.weight.any():
             raise DataError("sample_weight: every weight is zero, there is nothing to learn from")
         return task if task.weight.all() else task.rows(task.weight > 0)
@@ -132,20 +134,29 @@ class SequenceEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         rows = train_test_split(np.arange(count), test_size=held, random_state=random, stratify=task.y if even else None)
         return task.rows(rows[0]), task.rows(rows[1])
 
-    def _begin(self, train: Task, random: Any) -> None:
-        """A new network, and the scalers of what it is going to see."""
+    def _begin(self, train: Task, random: Any, goes_on: bool) -> None:
+        """A new network, and the scalers of what it is going to see; or the one that is there, if it is what is asked for."""
+        made = {"network": self._build()} | {
+            name: getattr(self, name) for name in ("dtype", "kernel", "threads", "standardize")
+        }
+        if goes_on:
+            for name, wanted in made.items():
+                if self._made[name] != wanted:
+                    raise OptionError(
+                        f"training goes on with {name} {self._made[name]}, but the parameters now ask for {wanted}"
+                    )
+            return
         live = train.sequences.live
         values = train.sequences.x[live]
         steps = np.repeat(train.weight, train.sequences.lengths)
         self._scaler = Scaler.fit(values, steps) if self.standardize else Scaler.idle(values.shape[1])
         self.mean_, self.scale_ = self._scaler
         self._prepare(train)
-        seed = int(random.randint(2**31 - 1))
-        self.model_ = Model(self._build(), seed=seed, dtype=float_dtype(self.dtype), kernel=self.kernel, threads=self.threads)
+        seed, dtype = int(random.randint(2**31 - 1)), float_dtype(self.dtype)
+        self.model_ = Model(made["network"], seed=seed, dtype=dtype, kernel=self.kernel, threads=self.threads)
+        self._made, self._optimizer = made, None
         self.n_iter_, self.loss_curve_ = 0, list[float]()
         self.validation_scores_: list[float] | None = None
-        if hasattr(self, "_optimizer"):
-            del self._optimizer
 
     def _build(self) -> Any:
         outputs, final, _ = self._ends()
@@ -177,7 +188,7 @@ class SequenceEstimator(BaseEstimator, ABC):  # type: ignore[misc]
 
     def _scaled(self, sequences: Sequences) -> tuple[Array, Array | None]:
         """Standardised x (B, T, F) in the network's dtype, and the lengths (B,) where they differ from T."""
-        x = self._scaler.forward(sequences.x) if self.standardize else sequences.x
+        x = self._scaler.forward(sequences.x)
         with np.errstate(over="ignore"):  # what has no place in float32 becomes infinity, and the model refuses it
             x = x.astype(self.model_.dtype, copy=False)
         return x, None if (sequences.lengths == x.shape[1]).all() else sequences.lengths

@@ -90,13 +90,10 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
             if classes is None:
                 raise DataError("classes must be passed on the first call to partial_fit: all labels there are")
             self.classes_ = np.unique(column_or_1d(classes))
+            _check_two(self.classes_)
         elif classes is not None and not np.array_equal(np.unique(column_or_1d(classes)), self.classes_):
             raise DataError(f"classes: got {classes!r}, other than in the first call to partial_fit: {self.classes_}")
-        self._given_classes = True
-        try:
-            return self._partial_fit(X, y, sample_weight)
-        finally:
-            del self._given_classes
+        return self._partial_fit(X, y, sample_weight, True)
 
     def predict(self, X: Any) -> Array:
         """(n,) the most probable label of each sequence of X, as `fit` takes it."""
@@ -114,11 +111,11 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
             logarithms: Array = np.log(self._outputs(X))
         return logarithms
 
-    def _targets(self, y: Any, goes_on: bool) -> Array:
+    def _targets(self, y: Any, known: bool) -> Array:
         labels = column_or_1d(y, warn=True)
         check_array(labels, dtype=None, ensure_2d=False, input_name="y", estimator=self)
         check_classification_targets(labels)
-        if not goes_on and not hasattr(self, "_given_classes"):
+        if not known:
             self.classes_ = np.unique(labels)
         number: Array = np.minimum(np.searchsorted(self.classes_, labels), len(self.classes_) - 1)
         unknown = labels[self.classes_[number] != labels]
@@ -126,10 +123,9 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
             raise DataError(f"y: got the class {unknown[0]!r}; wanted one of {', '.join(map(repr, self.classes_.tolist()))}")
         return number
 
-    def _weights(self, y: Array, weight: Array) -> Array:
-        present = np.unique(y[weight > 0])
-        if len(self.classes_) < 2 or (len(present) == 1 and not hasattr(self, "_given_classes")):
-            raise DataError(f"y: got one class with weight, {self.classes_[0]!r}; wanted at least two to tell apart")
+    def _weights(self, y: Array, weight: Array, known: bool) -> Array:
+        if not known and weight.any():
+            _check_two(self.classes_[np.unique(y[weight > 0])])
         return weight * self._class_weights(y, weight)[y]
 
     def _class_weights(self, y: Array, weight: Array) -> Array:
@@ -167,3 +163,9 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
 
     def _ends(self) -> tuple[int, str | None, str]:
         return len(self.classes_), "softmax", "cross_entropy"
+
+
+def _check_two(classes: Array) -> None:
+    """Raises DataError where there is but one class to learn."""
+    if len(classes) < 2:
+        raise DataError(f"y: got one class with weight, {classes.tolist()[0]!r}; wanted at least two classes to tell apart")

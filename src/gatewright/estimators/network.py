@@ -1,6 +1,6 @@
 """The network of an estimator and how it is trained, made of the estimator's parameters, which are checked here."""
 
-from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from gatewright import checks
@@ -8,7 +8,7 @@ from gatewright.arrays import Array
 from gatewright.errors import OptionError, one_of
 from gatewright.layers import GRU, LSTM, RNN, Dense, Dropout, GlobalAveragePooling1D, GlobalMaxPooling1D, Sequential
 from gatewright.parameters import Parameters
-from gatewright.training.optimizers import SGD, Adam, AdamW, Optimizer, OptimizerState, RMSprop
+from gatewright.training.optimizers import SGD, Adam, AdamW, Optimizer, OptimizerState, RMSprop, Segment
 
 CELLS: dict[str, Any] = {"gru": GRU, "lstm": LSTM, "rnn": RNN}
 POOLINGS: dict[str, Any] = {"last": None, "mean": GlobalAveragePooling1D, "max": GlobalMaxPooling1D}
@@ -55,29 +55,21 @@ def batch_size(estimator: Any, count: int) -> int:
 
 
 def optimizer(estimator: Any) -> Optimizer:
-    """A new optimizer of the estimator's kind and learning rate."""
+    """An optimizer of the estimator's kind and learning rate."""
     return OPTIMIZERS[estimator.optimizer](float(estimator.learning_rate))
 
 
+@dataclass(frozen=True)
 class Resumed(Optimizer):
     """An optimizer that goes on where it stopped: its moments outlive a call of `Model.fit`."""
 
-    def __init__(self, inner: Optimizer) -> None:
-        object.__setattr__(self, "learning_rate", inner.learning_rate)
-        object.__setattr__(self, "inner", inner)
-        object.__setattr__(self, "memory", None)
-
-    inner: Optimizer
-    memory: OptimizerState | None
+    inner: Optimizer = field(default_factory=Adam)
+    memory: list[OptimizerState] = field(default_factory=list)  # empty before the first update
 
     def init(self, params: Parameters, kernel: str = "numpy") -> OptimizerState:
-        if self.memory is None:
-            object.__setattr__(self, "memory", self.inner.init(params, kernel))
-        assert self.memory is not None
-        return self.memory
+        if not self.memory:
+            self.memory.append(self.inner.init(params, kernel))
+        return self.memory[0]
 
-    def update(self, flat: Array, gradient: Array, state: OptimizerState, schedule: Callable[[float], float]) -> None:
-        self.inner.update(flat, gradient, state, schedule)
-
-    def step(self, *args: Any) -> None:
-        self.inner.step(*args)
+    def step(self, p: Array, g: Array, slots: dict[str, Array], segment: Segment, count: int) -> None:
+        self.inner.step(p, g, slots, segment, count)

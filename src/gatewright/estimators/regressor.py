@@ -70,21 +70,21 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
 
         The first call's sequences and targets decide on the standardisation.
         """
-        return self._partial_fit(X, y, sample_weight)
+        return self._partial_fit(X, y, sample_weight, hasattr(self, "model_"))
 
     def predict(self, X: Any) -> Array:
         """(n,), or (n, O) as y was, for the sequences X, as `fit` takes them."""
         told = self._told(self._outputs(X))
         return told[:, 0] if self._flat else told
 
-    def _targets(self, y: Any, goes_on: bool) -> Array:
+    def _targets(self, y: Any, known: bool) -> Array:
         if self.loss not in LOSSES:
             raise one_of("loss", self.loss, LOSSES)
         targets = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y", estimator=self)
         if targets.ndim > 2 or not targets.ndim:
             raise ShapeError(f"y: got shape {targets.shape}, wanted (n,) or (n, outputs)")
         flat, outputs = targets.ndim == 1, 1 if targets.ndim == 1 else targets.shape[1]
-        if goes_on and (flat, outputs) != (self._flat, self.n_outputs_):
+        if known and (flat, outputs) != (self._flat, self.n_outputs_):
             raise ShapeError(f"y: got shape {targets.shape}, wanted {self.n_outputs_} outputs, shaped as in the first call")
         self._flat, self.n_outputs_ = flat, outputs
         columns: Array = targets.reshape(len(targets), outputs)
