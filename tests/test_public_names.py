@@ -109,6 +109,15 @@ ARGUMENTS = {
         "activation bias bidirectional dropout go_backwards hidden_size init input_dropout input_size learn_initial_state "
         "num_layers recurrent_dropout return_sequences return_state_sequence stateful trainable",
     ),
+    **dict.fromkeys(
+        ("SequenceClassifier", "SequenceRegressor"),
+        "batch_size bidirectional cell clip_norm dropout dtype early_stopping epochs hidden_size kernel layout learning_rate "
+        "num_layers optimizer patience pooling random_state schedule standardize threads validation_fraction verbose "
+        "warm_start",
+    ),
+    "SequenceClassifier.fit": "X sample_weight y",
+    "SequenceClassifier.partial_fit": "X classes sample_weight y",
+    "SequenceRegressor.partial_fit": "X sample_weight y",
     "from_keras": "dtype kernel network path threads",
     "from_onnx": "compat dtype kernel output path threads",
     "from_pytorch": "activation dtype kernel layers prefix source threads",

@@ -21,8 +21,8 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
     of any kind. Only a table (n, time) fixes the number of steps of what is predicted later.
 
     The network. cell: "gru", "lstm" or "rnn". hidden_size: units a layer and direction. num_layers: layers on top of each
-    other. bidirectional: read forwards and backwards. pooling: what of the steps' outputs the decision sees: "last", "mean" or
-    "max". dropout: the rate in training between layers and before the decision.
+    other. bidirectional: read backwards too. pooling: what of the steps' outputs the decision sees: "last", "mean" or "max".
+    dropout: the rate in training between layers and before the decision.
 
     The training. epochs: times that all sequences are seen, at most. batch_size: sequences an update; "auto": a thirty-second
     of them all, from 8 to 64. learning_rate: of the optimizer, "adam", "adamw", "rmsprop" or "sgd". schedule: "cosine" lets the
@@ -49,10 +49,10 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
         hidden_size: int = 64,
         *,
         num_layers: int = 1,
-        bidirectional: bool = False,
+        bidirectional: bool = True,
         pooling: str = "max",
         dropout: float = 0.0,
-        epochs: int = 60,
+        epochs: int = 100,
         batch_size: int | str = "auto",
         learning_rate: float = 0.01,
         schedule: str = "cosine",
