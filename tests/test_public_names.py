@@ -76,8 +76,8 @@ PUBLIC = [
 # What these must at least have, and take by these names.
 MEMBERS = {
     "Model": (
-        "evaluate fit freeze get_weights gradcheck gradients kernels layer parameters predict run save set_weights state_like "
-        "stream summary to_keras to_pytorch to_rtneural unfreeze"
+        "evaluate explore fit freeze get_weights gradcheck gradients kernels layer parameters predict run save set_weights "
+        "state_like stream summary to_keras to_pytorch to_rtneural unfreeze"
     ),
     "Stream": "reset run state step",
     "OnnxGraph": "inputs outputs run",
@@ -88,6 +88,7 @@ MEMBERS = {
 ARGUMENTS = {
     "Model": "dtype kernel layer seed threads",
     "Model.evaluate": "loss metrics x y",
+    "Model.explore": "loss path text title vocabulary x y",
     "Model.fit": (
         "accumulate batch_size callbacks checkpoint class_weight clip_norm clip_value epochs lengths loss mask metrics "
         "optimizer resume sample_weight schedule shuffle starts stateful tbptt validation verbose x y"
