@@ -88,7 +88,7 @@ MEMBERS = {
 ARGUMENTS = {
     "Model": "dtype kernel layer seed threads",
     "Model.evaluate": "loss metrics x y",
-    "Model.explore": "loss path text title vocabulary x y",
+    "Model.explore": "columns loss path text title vocabulary x y",
     "Model.fit": (
         "accumulate batch_size callbacks checkpoint class_weight clip_norm clip_value epochs lengths loss mask metrics "
         "optimizer resume sample_weight schedule shuffle starts stateful tbptt validation verbose x y"

@@ -316,18 +316,18 @@ class Model:
 
     def explore(
         self, x: Any, path: Any = None, text: Any = None, *,
-        vocabulary: Any = None, y: Any = None, loss: Any = None, title: str = "",
+        vocabulary: Any = None, columns: Any = None, y: Any = None, loss: Any = None, title: str = "",
     ) -> Any:  # fmt: skip
         """A page, one file of its own, that shows what every gate and state does on one sequence; written to `path` if given.
 
         It has `html` and `save(path)`, and a notebook shows it. x: (T, F), or (T,) indices. text: names of the T steps;
-        vocabulary: of the indices. y, loss: what is differentiated, as in `fit`; without y the next symbol's cross-entropy
-        where the output tells symbols, else the output's mean square.
+        vocabulary: of the indices; columns: of the F features. y, loss: what is differentiated, as in `fit`; without y the next
+        symbol's cross-entropy where the output tells symbols, else the output's mean square.
         Raises DataError for more than 2,000 steps, OptionError without recurrent layers, NotFiniteError where NaN turns up.
         """
         from gatewright.viz import explore
 
-        return explore.explore(self, explore.Asked(x, text, vocabulary, y, loss, title), path)
+        return explore.explore(self, explore.Asked(x, text, vocabulary, columns, y, loss, title), path)
 
     def summary(self) -> str:
         """A table of the layers: what goes out, how many numbers they have, how many of them are trained."""

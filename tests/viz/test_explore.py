@@ -213,7 +213,8 @@ def test_one_output_a_row_has_no_loss_a_step():
 
 def test_the_default_loss_of_numbers_is_the_mean_square():
     made, x = model(gw.GRU(1, 3)), np.linspace(0, 1, 6)[:, None]
-    page = content(made.explore(x))
+    page = content(made.explore(x, columns=["sunspots"]))
+    assert page["series"]["names"] == ["sunspots"]
     assert page["loss"]["value"] == pytest.approx((made.predict(x[None]) ** 2).mean())
     np.testing.assert_allclose(floats(page["series"]["data"]), x[:, 0], rtol=1e-6)
 
@@ -320,6 +321,8 @@ NUMERIC = gw.GRU(2, 3)
         (NUMERIC, np.zeros((5, 2)), {"loss": "mse"}, OptionError, ("loss='mse'", "give y")),
         (NUMERIC, np.zeros((5, 2)), {"y": np.zeros((4, 3))}, ShapeError, ("y", "(1, 5, 3)")),
         (NUMERIC, np.zeros((5, 2)), {"vocabulary": "ab"}, OptionError, ("vocabulary", "numbers")),
+        (NUMERIC, np.zeros((5, 2)), {"columns": ["a"]}, DataError, ("columns", "1 names", "2 strings")),
+        (gw.Sequential(gw.Embedding(4, 2), gw.RNN(2, 3)), np.arange(4), {"columns": ["a"]}, OptionError, ("columns",)),
         (NUMERIC, np.zeros((5, 2)), {"text": "ab"}, DataError, ("text", "2 names", "5 strings")),
         (gw.Dense(2, 3), np.zeros((5, 2)), {}, OptionError, ("no RNN, LSTM or GRU",)),
         (gw.Sequential(gw.Embedding(4, 2), gw.RNN(2, 3)), np.arange(4), {"vocabulary": "abc"}, DataError, ("3 names", "4")),

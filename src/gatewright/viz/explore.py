@@ -54,6 +54,7 @@ class Asked(NamedTuple):
     x: Any  # (T, F), (T,) indices, or a batch of one
     text: Sequence[str] | None = None  # T names, one a step
     vocabulary: Sequence[str] | None = None  # names of the indices
+    columns: Sequence[str] | None = None  # names of the features
     y: Any = None  # targets, as of `fit`, with or without the batch's axis
     loss: Any = None
     title: str = ""
@@ -160,10 +161,12 @@ def _input(model: "Model", asked: Asked, batch: Batch, goal: Objective, seen: Se
     if not model.layer.takes_indices:
         if asked.vocabulary is not None:
             raise OptionError("explore: vocabulary: this network reads numbers, not indices")
-        columns = [f"x{k}" for k in range(x.shape[1])] if x.shape[1] > 1 else ["x"]
+        columns = _names("columns", asked.columns, x.shape[1], "one a feature") or [f"x{k}" for k in range(x.shape[1])]
         shown = x[:, :MOST_SERIES]
         return {"symbols": text, "series": {"names": columns[:MOST_SERIES], "hidden": max(0, x.shape[1] - MOST_SERIES),
                                             "data": _floats(shown)}}  # fmt: skip
+    if asked.columns is not None:
+        raise OptionError("explore: columns: this network reads indices, not numbers")
     names = _names("vocabulary", asked.vocabulary, _count(model), "one an index")
     if names is None:
         known = dict(zip(x.tolist(), text or map(str, x.tolist()), strict=True))
