@@ -3,7 +3,6 @@
 Average pooling with padding="same" has as much of it at both ends: where one has more, Keras differs between its backends.
 """
 
-import re
 import zlib
 
 import numpy as np
@@ -108,7 +107,7 @@ NETWORKS = {
     ],
 }  # fmt: skip
 CHAINS = [name for name in NETWORKS if not name.startswith(("residual", "parallel", "shared"))]
-READ = [name for name in CHAINS if not re.search("conv|mean|max|^repeat", name)]  # those that from_keras knows
+READ = [name for name in NETWORKS if name not in ("parallel_mul", "parallel_words")]  # in those, two layers make one mask
 
 
 def model_of(name):
@@ -154,3 +153,56 @@ def live_of(name, y):
         return np.ones(y.shape, bool)
     live = LIVE[:, ::-1] if name == "masked_back" else LIVE
     return np.broadcast_to(live[..., None], y.shape)
+
+
+# ------------------------------------------------------------------------------------------------ random networks
+
+
+def random_network(seed):
+    """(model, x, live): layers, branches, sums and shared layers inside each other, by chance, over T steps of F features.
+
+    Weights are found by the order in which Keras lists a graph's layers, which depends on how deep each stands.
+    """
+    rng = np.random.default_rng(seed)
+    masked = bool(rng.integers(2))
+    shared = [gw.Shared(gw.Sequential(gw.Dense(F, F, "tanh"), gw.GRU(F, F)), "a"), gw.Shared(gw.RNN(F, F), "b")]
+    layers = [gw.Masking(-1.0)] * masked + [gw.RNN(F, F)]
+    layers += [_random_layer(rng, 3, masked, shared) for _ in range(rng.integers(1, 4))]
+    ends = [
+        gw.Parallel([_random_cell(rng, **LAST), gw.Sequential(_random_layer(rng, 2, masked, shared), gw.GRU(F, F, **LAST))])
+    ]
+    layers += [[], [_random_cell(rng, **LAST)], [*ends, gw.Residual(gw.Dense(2 * F, 2 * F, "tanh"))]][rng.integers(3)]
+    model = gw.Model(gw.Sequential(*layers), seed=0, kernel="numpy")
+    with model.parameters.edit() as flat:
+        flat[:] = 0.5 * rng.standard_normal(flat.shape)
+    x = rng.standard_normal((B, T, F)).astype(np.float32)
+    x[~LIVE] = -1.0 if masked else x[~LIVE]
+    return model, x, LIVE if masked else np.ones_like(LIVE)
+
+
+def _random_cell(rng, **options):
+    kinds = [gw.RNN, gw.LSTM, gw.GRU, lambda *sizes, **given: gw.Bidirectional(gw.LSTM(*sizes, **given), "sum")]
+    return kinds[rng.integers(len(kinds))](F, F, **options)
+
+
+def _random_layer(rng, depth, masked, shared):
+    """A layer from sequences to sequences."""
+    kind = rng.integers(8) if depth else rng.integers(3)
+    if kind < 3:
+        plain = [
+            gw.Dense(F, F, "tanh"),
+            gw.Activate("softsign"),
+            gw.GRU(F, F),
+            *([] if masked else [gw.Conv1D(F, F, 3, padding="causal")]),
+        ]
+        return _random_cell(rng) if kind else plain[rng.integers(len(plain))]
+    inner = [_random_layer(rng, depth - 1, masked, shared) for _ in range(rng.integers(1, 4))]
+    if kind == 3:
+        return gw.Residual(inner[0])
+    if kind == 4:
+        return gw.Sequential(inner)
+    if kind == 5:
+        return shared[rng.integers(2)]
+    if kind == 6:
+        return gw.Sequential(gw.Parallel(inner), gw.Dense(F * len(inner), F))
+    return gw.Parallel(inner, ("sum", "mul", "ave")[rng.integers(3)])

@@ -1,8 +1,11 @@
 """Networks that ONNX can say, every option in at least two of them, for the tests of to_onnx, from_onnx and of the files."""
 
+import inspect
+
 import numpy as np
 
 import gatewright as gw
+from gatewright.layers import Recurrent, leaves
 
 F, H, COUNT = 3, 4, 9
 LEAKY, SCALED, HARD = gw.Activation("leaky_relu", 0.125), gw.Activation("scaled_tanh", 1.5, 0.5), gw.Activation("hard_sigmoid")
@@ -75,7 +78,7 @@ LAYERS = {
     "conv_causal_dilated": [gw.Residual(gw.Conv1D(F, F, 2, padding="causal", dilation=2)), gw.Conv1D(F, 2, 1)],
     "conv_stride": [gw.Conv1D(F, H, 2, stride=2, activation="silu"), gw.BatchNorm(H), gw.GRU(H, H, go_backwards=True)],
     "conv_causal_stride": [gw.Conv1D(F, H, 3, stride=2, padding="causal"), gw.Bidirectional(gw.LSTM(H, 2), "sum")],
-    "pool_max": [gw.LSTM(F, H), gw.MaxPooling1D(2), gw.GRU(H, H, return_sequences=False), head()],
+    "pool_max": [gw.LSTM(F, H), gw.MaxPooling1D(2, stride=3), gw.GRU(H, H, return_sequences=False), head()],
     "pool_average": [gw.Conv1D(F, H, 2), gw.AveragePooling1D(3, stride=1), gw.RNN(H, H, bidirectional=True)],
     "global_max": [gw.GRU(F, H), gw.GlobalMaxPooling1D(), head(H, "sigmoid")],
     "global_average": [gw.BatchNorm(F, epsilon=1e-5), gw.LSTM(F, H), gw.GlobalAveragePooling1D(), gw.BatchNorm(H), head()],
@@ -84,6 +87,13 @@ LAYERS = {
     "repeat_alone": [gw.Dense(F, H, "tanh"), gw.GlobalAveragePooling1D(), gw.RepeatVector(3), gw.GRU(H, 2)],
     "activate": [
         gw.LSTM(F, H), gw.Activate("softmax"), gw.Parallel([gw.Activate(None), gw.GRU(H, H)], "mul"), gw.Activate("elu"),
+    ],
+    "pool_both": [
+        gw.MaxPooling1D(3, stride=1), gw.Conv1D(F, 2 * F, 2, groups=3, bias=False), gw.AveragePooling1D(2, stride=1),
+        gw.LayerNorm(2 * F, epsilon=0.01), gw.BatchNorm(2 * F, epsilon=0.0001), gw.Dense(2 * F, 2, bias=False),
+    ],
+    "shared_twice": [
+        gw.Shared(gw.LSTM(F, F, peepholes=True), "s"), gw.Residual(gw.Shared(gw.LSTM(F, F, peepholes=True), "s")), head(F),
     ],
     "nested": [gw.Sequential(gw.Sequential(gw.Dense(F, H)), gw.LSTM(H, 2)), gw.Residual(gw.GRU(2, 2))],
 }  # fmt: skip
@@ -109,3 +119,20 @@ def inputs(model, batch, time, seed=3):
     if model.layer.takes_indices:
         return rng.integers(0, COUNT, (batch, time))
     return rng.standard_normal((batch, time, F)).astype(model.dtype)
+
+
+TRAINING = {"forget_bias", "kernel_initializer", "recurrent_initializer", "bias_initializer", "stateful"}  # no part of a file
+
+
+def options(layer):
+    """(kind, option) of all that a layer and those inside it are beyond the plainest."""
+    found = set()
+    for inner in leaves(layer):
+        kind = "recurrent" if isinstance(inner, Recurrent) else type(inner).__name__
+        found.add((kind, ""))
+        if isinstance(inner, gw.Sequential):
+            continue
+        parameters, said = inspect.signature(type(inner)).parameters, inner.config()
+        plain = type(inner)(**{n: said[n] for n, p in parameters.items() if p.default is p.empty}).config()
+        found |= {(kind, name) for name, value in said.items() if value != plain[name] and name not in TRAINING}
+    return found

@@ -310,13 +310,14 @@ class Model:
         keras_write.write(self._network, self._parameters, path, batch_size)
 
     def to_onnx(self, path: Any, *, lengths: bool = False, state: bool = False, opset: int = 17) -> None:
-        """Writes an ONNX file that takes any batch and time: input `x` (B, T, F), or (B, T) int64 indices, output `y`.
+        """Writes an ONNX file that takes any batch and time: input `x` as `predict` takes it (indices as int64), output `y`.
 
-        lengths: with an input `lengths` (B,) int32; outputs after a row's end are zero, as here. state: with the initial state
-        of every recurrent layer as inputs, `0.h` and `0.c` for layer 0, of the shapes that `run` takes, and the last ones as
-        outputs, `0.h_out`: zeros, or what the model has learned, begin a sequence. opset: the version of ONNX's operators,
-        17 to 22. What is training's alone, Dropout and what is frozen, is left out; constants of activations, clip and epsilon
-        are float32 there. Raises OptionError, with the layer and why, for what ONNX can't say: a projection, masks with holes.
+        lengths: with an input `lengths` (B,) int32; outputs after a row's end are zero, as here. state: with the state before
+        the first step as inputs, `0.h` and `0.c` of an LSTM that is layer 0, `0.x` of a causal Conv1D, shaped as `run` takes
+        them, and the last one as outputs, `0.h_out`: zeros, or what the model has learned, begin a sequence. opset: the version
+        of ONNX's operators, 17 to 22. What is training's alone, Dropout and what is frozen, is left out; constants of
+        activations, clip and epsilon are float32 there. Raises OptionError, with the layer and why, for what ONNX can't say: a
+        projection, masks with holes.
         """
         onnx.write(self._network, self._parameters, path, onnx.Choices(lengths, state, opset))
 

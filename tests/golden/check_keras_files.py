@@ -3,7 +3,8 @@
 Run by hand where gatewright[keras], keras and torch are: `KERAS_BACKEND=torch python tests/golden/check_keras_files.py`.
 It writes the networks of tests/keras_cases.py, those that Keras saved (keras_networks.tar.xz), read and written again, opens
 each file with keras.models.load_model, and compares the predictions at live steps, the flags of what is trained, and the count
-of the weights. A stateful network is also run twice, with the state carried on.
+of the weights. A stateful network is also run twice, with the state carried on. RANDOM networks more, graphs of all kinds, are
+written and opened.
 """
 
 import os
@@ -23,6 +24,7 @@ import numpy as np  # noqa: E402
 import gatewright as gw  # noqa: E402
 
 LARGEST = 1e-6  # relative to the largest output, or to 1
+RANDOM = 60
 
 
 def compared(name, model, path, x, batch_size=None):
@@ -42,6 +44,15 @@ def compared(name, model, path, x, batch_size=None):
     ours = keras_numbers(model)
     assert trained == ours, f"{name}: Keras trains {trained} numbers, wanted {ours}"
     return type(network).__name__, len(network.layers), max(gaps)
+
+
+def of_chance(seed, path):
+    """The deviation of a random network."""
+    model, x, live = keras_cases.random_network(seed)
+    model.to_keras(path)
+    ours, theirs = model.predict(x), keras.models.load_model(path).predict(x, verbose=0)
+    live = live if ours.ndim == 3 else ...
+    return np.abs(ours - theirs)[live].max() / max(1, np.abs(ours).max())
 
 
 def keras_numbers(model):
@@ -73,6 +84,9 @@ def main():
             kind, layers, gap = compared(name, model, folder / f"{name}.keras", x, batch_size)
             worst = max(worst, gap)
             print(f"{name:24} {kind:12} {layers:3} layers  {gap:.1e}", flush=True)
+        random = max(map(of_chance, range(RANDOM), [folder / "random.keras"] * RANDOM))
+        print(f"{RANDOM} random networks: {random:.1e}")
+    worst = max(worst, random)
     print(f"the largest deviation: {worst:.1e}, allowed are {LARGEST:.0e}")
     return int(not worst < LARGEST)
 

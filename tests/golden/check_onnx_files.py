@@ -1,8 +1,9 @@
 """Runs every network of tests/onnx_networks.py, as `to_onnx` writes it, in onnxruntime, and compares with gatewright.
 
-Run by hand in an environment with onnx and onnxruntime: `python tests/golden/check_onnx_files.py`. float32, with and without
-lengths (0 among them) and states, at two sizes, and chunk by chunk where a network can be streamed. Prints a table of the
-largest deviations, and exits with 1 if one is above 1e-5.
+Run by hand in an environment with onnx and onnxruntime: `python tests/golden/check_onnx_files.py [OPSET]`. float32, with and
+without lengths (0 among them) and states, at two sizes, and chunk by chunk where a network can be streamed; `back` is what
+gw.from_onnx makes of the file. Prints a table of the largest deviations, and one of them by layers and options, and exits with
+1 if one is above 1e-5.
 """
 
 import sys
@@ -89,11 +90,19 @@ def streamed(model, run):
     return worst([(np.concatenate(outputs, axis=1), whole)])
 
 
-def main():
-    print(f"onnxruntime {onnxruntime.__version__}, onnx {onnx.__version__}")
-    columns = ["plain", "lengths", "state", "both", "chunks"]
+def returned(model, folder):
+    """The largest deviation of the model that comes back from a file with lengths."""
+    model.to_onnx(Path(folder) / "model.onnx", lengths=True)
+    back, x = gw.from_onnx(Path(folder) / "model.onnx"), onnx_networks.inputs(model, *SIZES[0])
+    lengths = LENGTHS[: SIZES[0][0]]
+    return worst([(back.predict(x, lengths=lengths), model.predict(x, lengths=lengths))])
+
+
+def main(opset):
+    print(f"opset {opset}, onnxruntime {onnxruntime.__version__}, onnx {onnx.__version__}")
+    columns = ["plain", "lengths", "state", "both", "chunks", "back"]
     print(f"{'network':24}" + "".join(f"{column:>10}" for column in columns))
-    failed = []
+    failed, options = [], {}
     with tempfile.TemporaryDirectory() as folder:
         for name in onnx_networks.LAYERS:
             model = onnx_networks.model_of(name)
@@ -101,15 +110,21 @@ def main():
             found = []
             for state in (False, True):
                 for lengths in (False, True):
-                    run = session(model, folder, lengths=lengths, state=state)
+                    run = session(model, folder, lengths=lengths, state=state, opset=opset)
                     found.append(deviation(judge, run, lengths, state))
-            found.append(streamed(judge, session(model, folder, state=True)))
+            found.append(streamed(judge, session(model, folder, state=True, opset=opset)))
+            found.append(returned(model, folder))
+            for option in onnx_networks.options(model.layer):
+                options.setdefault(option, []).append(np.nanmax(found))
             failed += [name] if max(np.nan_to_num(found)) > TOLERANCE else []
             mark = "  clips as onnxruntime does" if name in CLIPPED else ""
             print(f"{name:24}" + "".join(f"{'-' if np.isnan(v) else format(v, '.1e'):>10}" for v in found) + mark)
+    print(f"\n{'layer, option':40}{'networks':>10}{'largest':>10}")
+    for (kind, option), deviations in sorted(options.items()):
+        print(f"{kind + ('.' + option if option else ''):40}{len(deviations):>10}{max(deviations):>10.1e}")
     print(f"{len(onnx_networks.LAYERS)} networks, above {TOLERANCE}: {', '.join(failed) or 'none'}")
     return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 17))

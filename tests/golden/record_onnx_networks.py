@@ -132,6 +132,7 @@ def networks():
         lambda n, x: n.fc(n.r(n.p(x.transpose(1, 2)).transpose(1, 2))[0].max(1).values), p=nn.AvgPool1d(2), r=rnn(), fc=fc(H, 2)
     ), 18  # fmt: skip
     yield "packed", Net(packed, r=lstm(bidirectional=True), fc=fc(2 * H, 2)), 17
+    yield "norm_gelu", every(lambda n, y: n.fc(functional.gelu(n.n(y))), r=lstm(), n=nn.LayerNorm(H), fc=fc(H, 2)), 14
     yield "packed_gru", Net(packed, r=gru(num_layers=2), fc=fc(H, 2)), 13
 
 

@@ -199,6 +199,38 @@ def test_states_are_left_to_run(tmp_path):
         np.testing.assert_allclose(part.c[0], state.c[k], rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize(("batch", "time"), [(1, 1), (1, 6), (3, 3), (5, 1)])
+@pytest.mark.parametrize("name", ["lstm_last_backwards", "lstm_both", "rnn_relu_deep", "gru_both_clip"])
+def test_files_of_one_size(tmp_path, name, batch, time):
+    """As exporters write them who are not told that batch or time may differ; the model takes any."""
+    model = onnx_networks.model_of(name, kernel="numpy")
+    model.to_onnx(tmp_path / "m.onnx")
+    proto = onnx.load(tmp_path / "m.onnx")
+    for port in (*proto.graph.input, *proto.graph.output):
+        for dim in port.type.tensor_type.shape.dim:
+            dim.dim_value = {"batch": batch, "time": time}.get(dim.dim_param, dim.dim_value)
+    onnx.save(proto, tmp_path / "m.onnx")
+    x = onnx_networks.inputs(model, 2, 7)
+    got = gw.from_onnx(tmp_path / "m.onnx", kernel="numpy").predict(x)
+    np.testing.assert_allclose(got, model.predict(x), rtol=0, atol=EXACT["float32"])
+
+
+def test_halves_become_float32(tmp_path):
+    model = gw.Model(gw.Sequential(gw.LSTM(F, H), gw.LayerNorm(H), gw.Dense(H, 2, "gelu")), seed=0)
+    model.to_onnx(tmp_path / "m.onnx")
+    proto = onnx.load(tmp_path / "m.onnx")
+    for tensor in proto.graph.initializer:
+        array = onnx.numpy_helper.to_array(tensor)
+        if array.dtype == np.float32:
+            tensor.CopyFrom(onnx.numpy_helper.from_array(array.astype(np.float16), tensor.name))
+    for port in (*proto.graph.input, *proto.graph.output):
+        port.type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+    onnx.save(proto, tmp_path / "m.onnx")
+    back = gw.from_onnx(tmp_path / "m.onnx")
+    assert (back.layer, back.dtype) == (model.layer, np.float32)
+    np.testing.assert_array_equal(back.parameters["0.W"], model.parameters["0.W"].astype(np.float16))
+
+
 def test_compat_reads_what_onnxruntime_does(tmp_path):
     """It does not clip what goes into the third activation."""
     model = onnx_networks.model_of("lstm_clip")

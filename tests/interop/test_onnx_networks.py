@@ -1,5 +1,8 @@
 """What `to_onnx` writes, run by gw.OnnxGraph."""
 
+import inspect
+from collections import Counter
+
 import numpy as np
 import onnx_networks
 import pytest
@@ -12,7 +15,20 @@ SIZES = (3, 7), (2, 5)
 LENGTHS = [5, 2, 4]
 EXACT = {"float32": 3e-6, "float64": 1e-12}
 # Constants that float32 can't hold: alpha, clip, epsilon, selu's own. In the file they are what float32 makes of them.
-ROUNDED = {"lstm_cell_activation", "lstm_both_clip", "conv_stride", "global_average", "selu", "selu_conv"}
+ROUNDED = {"lstm_cell_activation", "lstm_both_clip", "conv_stride", "global_average", "selu", "selu_conv", "pool_both"}
+
+
+def test_every_option_is_in_two_networks():
+    count = Counter(each for name in onnx_networks.LAYERS for each in onnx_networks.options(onnx_networks.layer_of(name)))
+    assert len(count) > 40
+    assert {each for each, number in count.items() if number < 2} == set()
+    wanted = (
+        set(inspect.signature(gw.LSTM).parameters)
+        - onnx_networks.TRAINING
+        - {"projection", "masked_output", "return_state_sequence"}
+    )
+    wanted -= {"input_size", "hidden_size", "init", "chrono_steps", "trainable", "input_dropout", "recurrent_dropout"}
+    assert {option for kind, option in count if kind == "recurrent"} >= wanted
 
 
 def draws(model, batch):

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from gatewright.arrays import Array
+from gatewright.errors import FormatError
 from gatewright.interop.onnx import axes as place
 from gatewright.interop.onnx import sliding_layers
 from gatewright.interop.onnx.axes import FEATURES, SIDES
@@ -22,10 +23,10 @@ def _same(follow: Follow, node: Node, call: Call) -> None:
         node.op == "Pad" and sliding_layers.pad(follow, node, call)
     ):
         return
-    (value,) = follow.dependent(node)
+    value, *others = follow.dependent(node)
     pairs = list(zip(follow.arrays(node.inputs[0]), follow.arrays(node.outputs[0]), strict=True))
-    if len(node.outputs) > 1 and any(follow.probe.depends(name) for name in node.outputs[1:] if name in follow.probe.runs[0]):
-        follow.refuse(node, "it has more outputs than one")
+    if others:
+        follow.refuse(node, "several of its inputs depend on x")
     if any(a.dtype.kind != b.dtype.kind or a.shape != b.shape or not np.allclose(a, b, 1e-2, 1e-2) for a, b in pairs):
         follow.refuse(node, "it changes the values as no layer does")
     follow.same(node.outputs[0], value)
@@ -45,11 +46,14 @@ def _squeeze(follow: Follow, node: Node, call: Call) -> None:
     """Squeeze and Unsqueeze."""
     value, out = follow.one(node), follow.arrays(node.outputs[0])[0]
     array = follow.constant(node, 1)
-    given: list[int] | None = call["axes"] if "axes" in call.attributes else None if array is None else array.tolist()
+    found = None if array is None else array.reshape(-1).tolist()
+    given: list[int] | None = call["axes"] if "axes" in call.attributes else found
     shape = follow.arrays(value.name)[0].shape
     if node.op == "Squeeze":
         every = [k for k, size in enumerate(shape) if size == 1]
         gone = every if given is None else [k % len(shape) for k in given]
+        if any(letter in "01" for k in gone for letter in value.axes[k]):
+            follow.refuse(node, "it drops batch or time")
         follow.give(node.outputs[0], value.parts, place.squeezed(value.axes, gone))
     else:
         assert given is not None
@@ -119,6 +123,8 @@ def _selected(follow: Follow, node: Node, value: Seen, name: str, gone: int | No
     before = follow.arrays(value.name)
     after = [array if gone is None else np.expand_dims(array, gone) for array in follow.arrays(name)]
     different = {k for a, b in zip(before, after, strict=True) for k in range(a.ndim) if a.shape[k] != b.shape[k]}
+    if gone is not None and follow.is_time(value.axes[gone]):
+        different = {gone}  # one step of one is the last one
     if not different:
         _whole(follow, node, value, name, gone)
         return
@@ -153,7 +159,7 @@ def _last(follow: Follow, node: Node, part: Part, end: bool, begin: bool) -> Par
         follow.refuse(node, "it takes a step that is not the last one that was processed")
     try:
         return Part(last(part.term))
-    except ValueError as error:
+    except FormatError as error:
         follow.refuse(node, str(error))
 
 
@@ -161,6 +167,8 @@ def _whole(follow: Follow, node: Node, value: Seen, name: str, gone: int | None)
     """All of a value, as it is or with its steps in reverse."""
     pairs = list(zip(follow.arrays(value.name), follow.arrays(name), strict=True))
     if gone is not None:
+        if any(letter in "01" for letter in value.axes[gone]):
+            follow.refuse(node, "it drops the batch")
         pairs = [(a, np.expand_dims(b, gone)) for a, b in pairs]
     if all(np.array_equal(a, b) for a, b in pairs):
         axes = value.axes if gone is None else place.squeezed(value.axes, [gone])

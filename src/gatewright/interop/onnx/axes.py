@@ -14,7 +14,10 @@ SIDES: Axis = ("D",)
 
 
 def reshaped(axes: Axes, sizes: Mapping[str, int], shape: Sequence[int]) -> Axes | None:
-    """The axes of a value of these axes, whose letters have these sizes, in another shape; None where an axis is torn apart."""
+    """The axes of a value of these axes, whose letters have these sizes, in another shape.
+
+    None where an axis is torn apart, or batch or time is gone.
+    """
     letters = [letter for axis in axes for letter in axis]
     found: list[Axis] = []
     for size in shape:
@@ -28,7 +31,7 @@ def reshaped(axes: Axes, sizes: Mapping[str, int], shape: Sequence[int]) -> Axes
         if left > 1:
             return None
         found.append(tuple(axis))
-    return tuple(found) if all(sizes[letter] == 1 for letter in letters) else None
+    return tuple(found) if all(sizes[letter] == 1 and letter not in "01" for letter in letters) else None
 
 
 def squeezed(axes: Axes, gone: Sequence[int]) -> Axes:

@@ -11,12 +11,13 @@ from gatewright.arrays import Array
 from gatewright.errors import FormatError
 from gatewright.interop.onnx import axes as place
 from gatewright.interop.onnx import pointwise
-from gatewright.interop.onnx.axes import FEATURES, Axes
+from gatewright.interop.onnx.axes import FEATURES, SIDES, Axes
 from gatewright.interop.onnx.calls import Call
 from gatewright.interop.onnx.graph import Node
 from gatewright.interop.onnx.pointwise import Norm, Points
 from gatewright.interop.onnx.probe import Probe
 from gatewright.interop.onnx.terms import Item, Term, common
+from gatewright.interop.tensors import few
 from gatewright.layers import RepeatVector
 
 
@@ -62,7 +63,7 @@ class Follow:
         whole = x.dtype.kind in "iu"
         axes = letters[: x.ndim] if whole else (*letters[: x.ndim - 1], FEATURES)
         if x.ndim not in (2, 3) or (whole and x.ndim != 2):
-            raise FormatError(f"the input {probe.roles.x!r} has {x.ndim} axes, wanted batch, time and features")
+            raise FormatError(f"the input {few([probe.roles.x])} has {x.ndim} axes, wanted batch, time and features")
         self.values[probe.roles.x] = Seen(probe.roles.x, (Part(Term("x", 0 if whole else x.shape[-1])),), axes)
 
     def refuse(self, node: Node, why: str) -> NoReturn:
@@ -119,6 +120,17 @@ class Follow:
             if joined is not None:
                 parts, axes = (joined,), tuple(FEATURES if axis == ("D", "F") else axis for axis in axes)
         self.values[name] = Seen(name, parts, axes)
+        self._check(self.values[name])
+
+    def _check(self, value: Seen) -> None:
+        """Raises FormatError where an array has another shape than its axes say: broadcasting makes such ones."""
+        known = {(): 1, FEATURES: value.parts[0].term.features, SIDES: len(value.parts)}
+        for array in self.arrays(value.name):
+            fits = len(value.axes) == array.ndim and all(
+                known.get(axis, size) in (size, 0) for axis, size in zip(value.axes, array.shape, strict=True)
+            )
+            if not fits:
+                raise FormatError(f"{few([value.name])}: an array of shape {array.shape}, as no layer gives it")
 
     def layer(self, node: Node, value: Seen, item: Item, features: int) -> None:
         """The output of a layer on a value."""
@@ -200,12 +212,14 @@ class Follow:
         assert value.points is not None
         node = value.points.nodes[-1]
         found, before = pointwise.identify(self.probe, value.points), self.values[value.points.base]
+        for name, rest in [] if found else pointwise.ends(value.points):
+            found = pointwise.identify(self.probe, Points(name, rest))
+            if found is not None:
+                before = self.settled(node, self.values[name])
+                break
         if found is None and len(value.operands) == 2 and node.op in ("Add", "Mul"):
             both = [self.settled(node, operand) for operand in value.operands]
             return self.merged(node, both, "sum" if node.op == "Add" else "mul")
-        if found is None and len(value.points.nodes) > 1 and len(value.operands) == 1:
-            before = self.settled(node, value.operands[0])
-            found = pointwise.identify(self.probe, Points(before.name, (node,)))
         if found is None:
             self.refuse(node, "what it computes is no activation, or stands in no layer")
         part = before.parts[0]
@@ -294,9 +308,17 @@ class Follow:
         """Whether an array is one where the value's steps are live, zero elsewhere."""
         for run, (array, shown) in enumerate(zip(self.arrays(name), self.arrays(value.name), strict=True)):
             live = self.live(value, run)
-            if live is None or not np.array_equal(np.broadcast_to(array, shown.shape), np.broadcast_to(live, shown.shape)):
+            if live is None or not same_spread(array, np.broadcast_to(live, shown.shape)):
                 return False
         return True
+
+
+def same_spread(array: Array, whole: Array) -> bool:
+    """Whether an array, broadcast to the shape of another one, is that."""
+    try:
+        return np.array_equal(np.broadcast_to(array, whole.shape), whole)
+    except ValueError:
+        return False
 
 
 def _many(value: Seen) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 
 from gatewright.activations import FORMULAS, ROWWISE, Activation
 from gatewright.arrays import Array
+from gatewright.errors import FormatError
 from gatewright.interop.onnx import runner
 from gatewright.interop.onnx.calls import Call
 from gatewright.interop.onnx.graph import Graph, Node, Value
@@ -27,9 +28,10 @@ OPERATORS = frozenset({
 })  # fmt: skip
 SELU = float(np.float32(1.67326319217681884765625)), float(np.float32(1.05070102214813232421875))  # alpha and gamma
 RANGE, FAR = 12.0, 40.0  # beyond the first, all activations are nearly straight lines
+ENOUGH = 2000  # numbers that are tried
 MOST = 24  # nodes that are one activation
 NAMED = {op: ours for op, (ours, _) in ACTIVATIONS.items()}
-TOLERANCE = {"float32": 4e-6, "float64": 1e-9}  # relative; float32's as exp, erf and their differences are in it
+TOLERANCE = {"float16": 4e-3, "float32": 4e-6, "float64": 1e-9}  # relative; exp, erf and their differences are in it
 
 
 class Points(NamedTuple):
@@ -73,6 +75,16 @@ def identify(probe: Probe, points: Points) -> Activation | Norm | None:
     return _tried(probe, points)
 
 
+def ends(points: Points) -> Iterator[tuple[str, tuple[Node, ...]]]:
+    """Every value within, the first ones first, through which all ways lead, and the nodes behind it."""
+    before = {points.base}
+    for index, node in enumerate(points.nodes[:-1]):
+        rest = points.nodes[index + 1 :]
+        if not any(name in before for each in rest for name in each.inputs):
+            yield node.outputs[0], rest
+        before.add(node.outputs[0])
+
+
 def _clip(probe: Probe, node: Node) -> float | None:
     """c of what is clipped to [-c, c], or None."""
     call = probe.calls[node.number]
@@ -108,8 +120,8 @@ def _named(call: Call, rank: int) -> Activation | None:
 # --- trying
 
 
-def _computed(probe: Probe, points: Points, x: Array) -> Array:
-    """What the nodes make of x, which has the shape of the base in the first run."""
+def _computed(probe: Probe, points: Points, x: Array) -> Array | None:
+    """What the nodes make of x, which is as the base is, but for the number of rows; None where that can't be."""
     made = {name for node in points.nodes for name in node.outputs}
     run = probe.runs[0]
     needed = {name for node in points.nodes for name in node.inputs if name and name not in made and name != points.base}
@@ -118,8 +130,16 @@ def _computed(probe: Probe, points: Points, x: Array) -> Array:
         {points.nodes[-1].outputs[0]: Value(x.dtype, None)}, {name: run[name] for name in needed},
     )  # fmt: skip
     setting = probe.calls[points.nodes[0].number].setting
-    (y,) = runner.run(runner.prepare(graph, setting), {points.base: x}).values()
-    return y
+    try:
+        (y,) = runner.run(runner.prepare(graph, setting), {points.base: x}).values()
+    except FormatError:  # constants that are made for one size of the batch
+        return None
+    return y if y.shape == x.shape else None
+
+
+def _some(array: Array) -> Array:
+    """Zeros of the shape of an array with as many rows as are needed to tell activations apart."""
+    return np.zeros((-(-ENOUGH // max(array[:1].size, 1)), *array.shape[1:]), array.dtype)
 
 
 def _constants(probe: Probe, points: Points) -> tuple[list[float], list[Array]]:
@@ -139,12 +159,12 @@ def _close(got: Array, wanted: Array) -> bool:
 
 def _tried(probe: Probe, points: Points) -> Activation | None:
     """The activation whose values the nodes give."""
-    like = probe.runs[0][points.base]
+    like = _some(probe.runs[0][points.base])
     if like.dtype.name not in TOLERANCE or like.size < 8:
         return None
     grid = np.concatenate([[0, 1, -1, FAR, -FAR], np.linspace(-RANGE, RANGE, like.size - 5)]).astype(like.dtype)
     y = _computed(probe, points, grid.reshape(like.shape))
-    if y.shape != like.shape:
+    if y is None:
         return None
     scalars, _ = _constants(probe, points)
     for activation in _candidates(y.reshape(-1)[:5].astype(float).tolist(), scalars):
@@ -175,7 +195,7 @@ def _candidates(at: list[float], scalars: list[float]) -> Iterator[Activation]:
 
 def _norm(probe: Probe, points: Points) -> Norm | None:
     """The layer normalisation whose values the nodes give, over the last axis."""
-    like = probe.runs[0][points.base]
+    like = _some(probe.runs[0][points.base])
     if like.dtype.name not in TOLERANCE:
         return None
     size = like.shape[-1]
@@ -185,6 +205,8 @@ def _norm(probe: Probe, points: Points) -> Norm | None:
     scalars, arrays = _constants(probe, points)
     vectors = [array for array in arrays if array.size == size][:4]
     y = _computed(probe, points, x)
+    if y is None:
+        return None
     wide = x.astype(float)
     centred = wide - wide.mean(axis=-1, keepdims=True)
     variance = (centred * centred).mean(axis=-1, keepdims=True)

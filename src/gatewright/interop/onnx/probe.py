@@ -16,7 +16,9 @@ from gatewright.interop.onnx.graph import Graph, Node, Value
 from gatewright.interop.tensors import few
 
 RECURRENT = ("RNN", "GRU", "LSTM")
-PRIMES = ((23, 37), (29, 41))  # of the input's first two axes, in two runs: what is a size of the run differs between them
+# The sizes of the input's first two axes, in two runs: what is a size of the run differs between them. Windows need some room.
+PRIMES, WINDOWS = ((7, 11), (11, 13)), ((23, 37), (29, 41))
+SLIDING = ("Conv", "MaxPool", "AveragePool")
 SHAPES = ("Shape", "Size")  # operators that look at shapes alone
 
 
@@ -79,7 +81,7 @@ def _roles(graph: Graph, sources: dict[str, frozenset[str]]) -> Roles:
         if node.op in RECURRENT:
             lengths |= {name for name in _fed(node, (4,), sources) if len(graph.inputs[name].shape or ()) == 1}
             states |= _fed(node, (5, 6), sources)
-    first = next((sources[node.inputs[0]] for node in graph.nodes if node.op in RECURRENT), frozenset[str]())
+    first = next((_fed(node, (0,), sources) for node in graph.nodes if node.op in RECURRENT), frozenset[str]())
     lengths, states = lengths - first, states - first  # what goes through the first one is x
     vectors = {name for name in inputs if len(graph.inputs[name].shape or ()) == 1}
     lengths |= {name for name in vectors if graph.inputs[name].dtype.kind in "iu"}
@@ -107,7 +109,8 @@ def _run(program: runner.Program, graph: Graph, roles: Roles, number: int) -> di
     if not isinstance(given.shape[-1], int) and given.dtype.kind == "f":
         raise FormatError(f"the input {few([roles.x])} does not say how many features it has")
     rng = np.random.default_rng(number)
-    sizes = [size if isinstance(size, int) else prime for size, prime in zip(given.shape, PRIMES[number], strict=False)]
+    primes = (WINDOWS if any(node.op in SLIDING for node in graph.nodes) else PRIMES)[number]
+    sizes = [size if isinstance(size, int) else prime for size, prime in zip(given.shape, primes, strict=False)]
     shape = (*sizes, *(size for size in given.shape[2:] if isinstance(size, int)))
     feed = {roles.x: rng.integers(0, 2, shape) if given.dtype.kind in "iu" else rng.standard_normal(shape)}
     feed[roles.x] = feed[roles.x].astype(given.dtype)

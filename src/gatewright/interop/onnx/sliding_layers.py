@@ -9,7 +9,7 @@ from gatewright.interop.onnx import axes as place
 from gatewright.interop.onnx import pointwise, windows
 from gatewright.interop.onnx.axes import FEATURES
 from gatewright.interop.onnx.calls import Call
-from gatewright.interop.onnx.follow import Follow, Part, Seen
+from gatewright.interop.onnx.follow import Follow, Part, Seen, same_spread
 from gatewright.interop.onnx.graph import Node
 from gatewright.interop.onnx.terms import Item, Mark, Term
 from gatewright.layers import (
@@ -54,6 +54,7 @@ def _windows(follow: Follow, node: Node, call: Call, value: Seen, size: tuple[in
         if any(n != 1 for j, n in enumerate(seen.size) if j != k) or array.shape[2 : k + 2] != out.shape[2 : k + 2]:
             follow.refuse(node, "its windows do not slide over time alone")
         steps, made = array.shape[2 + k] - before_all, out.shape[2 + k]
+        found &= _paddings(call, seen, k, before_all)
         for name in list(found):
             window = Window(seen.size[k], seen.strides[k], name, seen.dilations[k])
             if window.count(steps) != made or window.before(steps) != seen.before[k] + before_all:
@@ -62,6 +63,19 @@ def _windows(follow: Follow, node: Node, call: Call, value: Seen, size: tuple[in
         follow.refuse(node, "its padding is none that a layer has")
     padding = next(name for name in names if name in found)
     return Window(seen.size[k], seen.strides[k], padding, seen.dilations[k])
+
+
+def _paddings(call: Call, seen: windows.Window, k: int, before: int) -> set[str]:
+    """The paddings that a node's attributes mean at every number of steps, not only at those that were tried."""
+    reach, stride = (seen.size[k] - 1) * seen.dilations[k], seen.strides[k]
+    middle = reach // 2, reach - reach // 2
+    if call["auto_pad"] == "SAME_UPPER" or (call["auto_pad"] == "SAME_LOWER" and stride == 1 and not reach % 2):
+        return {"same"}
+    if call["auto_pad"] == "SAME_LOWER":
+        return set()
+    ends = seen.before[k] + before, seen.after[k]
+    known = {"valid": ends == (0, 0), "causal": ends == (reach, 0), "same": stride == 1 and ends == middle}
+    return {name for name, fits in known.items() if fits}
 
 
 def _conv(follow: Follow, node: Node, call: Call) -> None:
@@ -89,7 +103,8 @@ def _pool(follow: Follow, node: Node, call: Call) -> None:
     if not inside or call.attributes.get("ceil_mode", 0):
         follow.refuse(node, "it counts padding, or rounds up the number of its windows")
     kind = MaxPooling1D if node.op == "MaxPool" else AveragePooling1D
-    layer = kind(window.size, stride=window.stride, padding=window.padding)
+    stride = None if window.stride == window.size else window.stride
+    layer = kind(window.size, stride=stride, padding=window.padding)
     _layer(follow, node, value, Item(layer, {}), value.parts[0].term.features)
 
 
@@ -105,7 +120,7 @@ def _global(follow: Follow, node: Node, call: Call) -> None:
 def reduce(follow: Follow, node: Node, call: Call) -> bool:
     """ReduceMean, ReduceMax and ReduceSum over time; whether they are that."""
     value, given = follow.dependent(node)[0], follow.constant(node, 1)
-    axes = call.attributes.get("axes") if given is None else tuple(given.tolist())
+    axes = call.attributes.get("axes") if given is None else tuple(given.reshape(-1).tolist())
     if axes is None or len(axes) != 1 or value.axes[axes[0]] in (FEATURES, ()):
         return False
     how = {"ReduceMean": "mean", "ReduceMax": "max", "ReduceSum": "sum"}[node.op]
@@ -172,7 +187,7 @@ def repeat(follow: Follow, node: Node, call: Call) -> bool:
     if len(value.axes) != 3 or value.axes[1] or value.axes[2] != FEATURES or len(shapes) != 1:
         return False
     pairs = zip(follow.arrays(value.name), follow.arrays(node.outputs[0]), strict=True)
-    if not all(array.ndim == 3 and np.array_equal(np.broadcast_to(a, array.shape), array) for a, array in pairs):
+    if not all(array.ndim == 3 and same_spread(a, array) for a, array in pairs):
         return False
     time = "0" if value.axes[0] == ("1",) else "1"
     if not follow.is_time((time,)) or not value.axes[0]:
