@@ -273,6 +273,24 @@ def test_a_mask_that_a_model_is_given(read):
         read("nested_masked.keras", changed(content("nested_masked.keras"), "config.json", edit))
 
 
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        ([None, 2], ["(1, 2)", "(batch, time, features)"]),
+        ([None, 7, 3], ["3"]),
+        ([None, 7, 2, 2], ["[None, 7, 2, 2]", "rows, sequences or indices"]),
+        ([], ["[]", "rows"]),
+        ([None, -1, 2], ["[None, -1, 2]"]),
+        ([None, "7", 2], ["[None, '7', 2]"]),
+        ([None, True, 2], ["[None, True, 2]"]),
+    ],
+)
+def test_an_input_that_the_network_does_not_take(read, shape, words):
+    x = ("InputLayer", "x", {"batch_input_shape": shape})
+    with refused(FormatError, "a.h5", *words):
+        read("a.h5", graph2([x, MASK, ("SimpleRNN", "a", RNN, ["m"])], {"a": CELLS["a"]}))
+
+
 def test_the_cell_state_is_refused(read):
     with refused(FormatError, "LSTM 'a'", "cell state c"):
         read("a.h5", graph2([X, ("LSTM", "a", LSTM, ["x"])], GATES, output_layers=[["a", 0, 2]]))

@@ -14,6 +14,7 @@ from gatewright.interop.keras_graph import Graph, called, is_operation
 from gatewright.interop.keras_layers import Built, Given, short
 from gatewright.interop.keras_windows import WINDOWS
 from gatewright.layers import GRU, LSTM, RNN, Layer, Sequential
+from gatewright.layers.base import ANY_TIME
 from gatewright.parameters import Parameters
 
 BUILDERS = {**keras_layers.BUILDERS, **WINDOWS}
@@ -55,11 +56,22 @@ def _whole(stored: keras_files.Stored, config: dict[str, Any], dtype: Any) -> tu
     if not parts:
         raise FormatError("there is no layer in it that computes anything")
     whole = Sequential(*(part.layer for part in parts))
+    _check_input(whole, graph.shape)
     built = keras_wiring.inside(whole, parts)
     wide = any(array.itemsize > 4 for array in stored.arrays.values())
     own = np.float64 if wide else np.float32
     kept = {name: built.arrays[name].astype(float) for name in whole.shapes()}
     return whole, Parameters.of(kept, built.frozen, own if dtype is None else dtype), list(dict.fromkeys(told))
+
+
+def _check_input(whole: Sequential, shape: list[Any] | None) -> None:
+    """Raises FormatError or ShapeError where the network can't take what the file says its input is."""
+    if shape is None or (shape[-1:] == [None] and not whole.takes_indices):
+        return
+    sizes = [ANY_TIME if size is None else size for size in shape[1:]]
+    if len(sizes) not in (1, 2) or any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in sizes):
+        raise FormatError(f"got an input of shape {short(shape)}, wanted rows, sequences or indices")
+    whole.shape_out((1, *sizes))
 
 
 def _parts(graph: Graph, lists: dict[keras_graph.Place, list[Array]], major: int, told: list[str]) -> list[Built | None]:
