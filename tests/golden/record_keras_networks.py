@@ -298,6 +298,10 @@ CASES = {
         L.Input(batch_shape=(B, T)), L.Embedding(5, 3, mask_zero=True), last(L.GRU(H, stateful=True, **SEQ)),
         last(L.SimpleRNN(2, stateful=True)),
     ),
+    "conv_beside": lambda: model_of(
+        L.Input((None,)), L.Embedding(5, 3, mask_zero=True), lambda x, e: L.Conv1D(2, 3, padding="same")(e),
+        lambda x, e, c: L.Concatenate()([c, e]), last(L.GlobalAveragePooling1D()),
+    ),
     "state": lambda: model_of(
         L.Input((None, F)), lambda x: L.LSTM(H, return_state=True, **SEQ)(x)[1], lambda x, h: L.Dense(2)(h)
     ),

@@ -65,7 +65,7 @@ def edited(text, rng):
         (here, key), (there, other) = rng.choice(known), rng.choice(known)
         kind = rng.randrange(6)
         if kind == 0:
-            here[key] = rng.choice(VALUES)
+            here[key] = json.loads(json.dumps(rng.choice(VALUES)))  # its own
         elif kind == 1:
             here[key] = json.loads(json.dumps(there[other]))
         elif kind == 2:

@@ -218,6 +218,7 @@ TANH = {"activation": "tanh"}
         ([X, ("Activation", "a", TANH, ["x", "x"])], {}, ["Activation 'a'", "on 2 tensors"]),
         ([X], {}, ["no layer"]),
         ([X, ("SimpleRNN", "a", RNN, ["x", "x"])], {}, ["SimpleRNN 'a'", "initial_state"]),
+        ([X, ("Sequential", "m", {"layers": []}, ["x", "x"])], {}, ["Sequential 'm'", "on 2 tensors"]),
         ([X, ("SimpleRNN", "a", RNN, [["x", 0, 0, {"initial_state": ["x", 0, 0]}]])], {}, ["SimpleRNN 'a'", "initial_state"]),
         ([X, ("SimpleRNN", "a", RNN, ["x"])], {"output_layers": [["a", 0, 1]]}, ["SimpleRNN 'a'", "its output 1"]),
         ([X, ("SimpleRNN", "a", STATES, ["x"])], {"output_layers": [["a", 0, 2]]}, ["SimpleRNN 'a'", "its output 2"]),
