@@ -85,12 +85,14 @@ def main(names):
     """Returns the exit status: 1 if a script fails, or a file differs, is missing, or nobody records it."""
     scripts = [s for s in sorted(GOLDEN.glob("record_*.py")) if not names or any(name in s.name for name in names)]
     committed = {p.name for p in GOLDEN.iterdir() if p.suffix in (".safetensors", ".npz", ".json")}
-    status = 0
+    status, path = 0, os.pathsep.join([str(GOLDEN.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
     with tempfile.TemporaryDirectory() as scratch:
         for script in scripts:
             print(f"{script.name} …", flush=True)
             copy = shutil.copy(script, scratch)
-            status |= subprocess.run([sys.executable, copy], cwd=scratch, env=os.environ).returncode != 0
+            status |= (
+                subprocess.run([sys.executable, copy], cwd=scratch, env={**os.environ, "PYTHONPATH": path}).returncode != 0
+            )
         recorded = {p.name for p in Path(scratch).iterdir() if p.suffix in (".safetensors", ".npz", ".json")}
         for name in sorted(recorded | (set() if names else committed)):
             if name not in recorded or name not in committed:

@@ -52,6 +52,7 @@ def reader(folder):
 
 
 TOLD = {"conv_same", "average_masked", "norm", "norm_steps", "activations", "nested_frozen", "nested_still"}
+TOLD |= {"options_dense", "options_noise", "options_norm"}
 
 
 def golden(read, name, **options):

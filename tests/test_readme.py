@@ -3,20 +3,23 @@
 import contextlib
 import io
 import re
+import types
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
+import gatewright as gw
 from gatewright.forecasting import classic, job
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
 NUMBER = re.compile(r"-?\d+\.\d+(?:e[+-]\d+)?")
 
 
-def block(language: str) -> str:
-    """The README's only block of a language."""
-    (found,) = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
-    return str(found)
+def block(language: str, number: int = 0) -> str:
+    """The README's block of a language with this number."""
+    return str(re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)[number])
 
 
 def numbers(text: str) -> list[float]:
@@ -54,6 +57,24 @@ def test_the_six_lines_say_what_the_readme_says() -> None:
     assert [line.split()[:3] for line in got[1:-1]] == [line.split()[:3] for line in wanted[1:-1]]
     assert NUMBER.sub("#", got[-1]) == NUMBER.sub("#", wanted[-1])
     assert got[-1].startswith("all ")
+
+
+def test_the_lines_about_models_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With files of their names; PyTorch is stood in for."""
+    monkeypatch.chdir(tmp_path)
+    whole = gw.Model(gw.Sequential(gw.LSTM(2, 3), gw.Dense(3, 1)), seed=0)
+    whole.to_keras("model.keras")
+    whole.to_onnx("net.onnx")
+    whole.to_onnx("any.onnx", state=True)
+    save_file(whole.to_pytorch(["lstm", "fc"]), "net.safetensors")
+    torch, module = types.SimpleNamespace(from_numpy=np.asarray), types.SimpleNamespace(load_state_dict=len)
+    lines = block("python", 1).replace("net.pt", "net.safetensors")
+    names = {"gw": gw, "torch": torch, "torch_module": module}
+    exec(compile(lines, "README.md", "exec"), names)
+    assert set(names["graph"].inputs) == {"x", "0.h", "0.c"}
+    x = np.ones((2, 5, 2), np.float32)
+    for model in (gw.from_keras("out.keras"), gw.from_onnx("out.onnx"), names["model"]):
+        np.testing.assert_allclose(model.predict(x), whole.predict(x), atol=1e-6)
 
 
 def test_the_files_that_the_readme_points_at_are_there() -> None:

@@ -3,7 +3,8 @@
 Run by hand in an environment with keras and torch: `KERAS_BACKEND=torch python tests/golden/record_keras_networks.py`.
 keras_networks.tar.xz holds `case.keras` and `case.h5`, of some also `case.weights.h5`; keras_networks.safetensors the arrays
 `case/x` and `case/y`, and what the same network gives in float64 back from `case/dy`: `case/dx` (not for indices) and, for
-every weight that is trained, `case/w0` …, `case/d0` …: itself and its gradient, rounded to float32. Weights are random and
+every weight that is trained, `case/w0` …, `case/d0` …: itself and its gradient, rounded to float32. Some begin with a state
+too: `case/s`, `case/ds` (states, B, H) and the output `case/ys`. Weights are random and
 non-zero. Masked steps of x, (B, T, F), hold the Masking's value, those of indices, (B, T), zero.
 """
 
@@ -22,6 +23,7 @@ import numpy as np
 import torch
 from keras import layers as L
 from keras.src.backend.common import dtypes
+from keras.src.backend.common.masking import get_keras_mask
 from safetensors.numpy import save_file
 
 B, T, F, H = 3, 7, 2, 3
@@ -248,6 +250,54 @@ CASES = {
     "nested_still": lambda: functional(
         inner(L.Dense(3), frozen(inner(L.BatchNormalization(), L.Dense(2))), L.BatchNormalization()), L.GRU(2), L.Dense(1)
     ),
+    "options_lstm": lambda: sequential(
+        L.LSTM(H, use_bias=False, activation="relu", recurrent_activation="hard_sigmoid", unroll=True, dropout=0.1, **SEQ),
+        L.LSTM(H, activation="softsign", recurrent_activation="tanh", recurrent_dropout=0.2, go_backwards=True), shape=(T, F),
+    ),
+    "options_gru": lambda: functional(
+        L.Masking(-1.0), L.GRU(H, zero_output_for_mask=True, dropout=0.2, **OTHERS, **SEQ),
+        L.GRU(2, use_bias=False, reset_after=False, activation="relu", recurrent_dropout=0.1, go_backwards=True),
+    ),
+    "options_rnn": lambda: model_of(
+        L.Input((T, F)), L.Masking(-1.0),
+        last(L.SimpleRNN(H, zero_output_for_mask=True, activation="linear", recurrent_dropout=0.1, unroll=True, **SEQ)),
+        lambda *made: L.SimpleRNN(2, return_state=True, use_bias=False, activation="relu", dropout=0.3)(made[-1])[1],
+        last(L.Dense(2, use_bias=False)),
+    ),
+    "options_dense": lambda: sequential(
+        L.Dense(3, "elu"), L.Dense(3, "gelu"), L.Activation("relu"), L.GRU(3, **SEQ), L.Dense(3, "leaky_relu"),
+        L.GaussianNoise(0.1), L.Dense(3, "softplus"), L.Activation("linear"), L.GaussianDropout(0.1), L.Dense(2),
+        L.Activation("sigmoid"),
+    ),
+    "options_noise": lambda: functional(
+        L.Embedding(5, 3), L.SpatialDropout1D(0.2), L.GaussianNoise(0.2), L.SimpleRNN(2, **SEQ), L.AlphaDropout(0.1),
+        L.Dense(2, "sigmoid"), L.GaussianDropout(0.3), L.Dense(1), shape=(T,),
+    ),
+    "options_norm": lambda: functional(
+        frozen(L.Dense(5)), L.LayerNormalization(scale=False, epsilon=0.02), L.BatchNormalization(center=False, epsilon=0.02),
+        frozen(L.Conv1D(5, 2)), L.LayerNormalization(center=False), L.BatchNormalization(scale=False), L.AlphaDropout(0.2),
+        L.GRU(2, **SEQ),
+    ),
+    "options_conv": lambda: sequential(
+        L.Conv1D(4, 4, strides=2, activation="softplus"), L.ELU(0.5), L.MaxPooling1D(2, strides=1), L.Conv1D(3, 1, groups=1),
+        L.ReLU(threshold=0.2), L.AveragePooling1D(2, padding="same"), L.GlobalMaxPooling1D(), L.ReLU(negative_slope=0.3),
+        shape=(11, F),
+    ),
+    "options_pool": lambda: functional(
+        L.Masking(0.0), L.MaxPooling1D(2, padding="same"), L.AveragePooling1D(2), L.LeakyReLU(0.2), L.Dense(3),
+        L.LSTM(2, return_state=True), L.RepeatVector(3), L.Bidirectional(L.LSTM(2, **SEQ), merge_mode="ave"),
+    ),
+    "options_merge": lambda: model_of(
+        L.Input((None, F)), L.LSTM(2, **SEQ), lambda x, a: L.Bidirectional(L.SimpleRNN(2, **SEQ), merge_mode="ave")(x),
+        lambda x, *parts: L.Concatenate(axis=2)(parts), lambda *made: L.Concatenate(axis=1)(
+            [L.GRU(2)(made[-1]), L.Bidirectional(L.GRU(2), merge_mode="mul")(made[-1])]
+        ), last(L.Dense(3, "softmax")),
+    ),
+    "stateful": lambda: keras.Sequential([L.Input(batch_shape=(B, None, F)), L.LSTM(H, stateful=True, **SEQ), L.Dense(2)]),
+    "stateful_words": lambda: model_of(
+        L.Input(batch_shape=(B, T)), L.Embedding(5, 3, mask_zero=True), last(L.GRU(H, stateful=True, **SEQ)),
+        last(L.SimpleRNN(2, stateful=True)),
+    ),
     "state": lambda: model_of(
         L.Input((None, F)), lambda x: L.LSTM(H, return_state=True, **SEQ)(x)[1], lambda x, h: L.Dense(2)(h)
     ),
@@ -260,7 +310,19 @@ CASES = {
 
 
 ROWS = ("dense", "relus")  # which take x (B, F)
-ALONE = ("stack", "words", "nested", "branches", "conv_same")  # of which the weights alone are recorded too
+ALONE = ("stack", "words", "nested", "nested_frozen", "branches", "conv_same")  # of which the weights alone are recorded too
+
+
+STATES = (
+    "lstm",
+    "masked",
+    "masked_back",
+    "before_plain",
+    "rnn_linear",
+    "stack",
+    "words",
+    "sum",
+)  # which begin with a state too
 
 
 def inputs(name, shape, rng):
@@ -270,7 +332,7 @@ def inputs(name, shape, rng):
     if len(shape) == 2:
         return np.where(MASK, rng.integers(1, 5, (B, T)), 0)
     x = rng.standard_normal((B, shape[1] or T, F)).astype(np.float32)
-    x[:, :T][~MASK] = 0.0 if name == "conv_masked" else -1.0
+    x[:, :T][~MASK] = 0.0 if name in ("conv_masked", "options_pool") else -1.0
     return x
 
 
@@ -281,13 +343,20 @@ def weights(model, rng):
         variable.assign(np.abs(new) + 0.5 if variable.path.endswith("moving_variance") else new)
 
 
-def gradients(name, model, x, rng):
-    """What a copy of the model in float64 gives back from a random gradient of its output."""
+def in_float64(name, model):
+    """A copy of the model in float64, in which no product is rounded to float32, as Keras would do."""
     keras.utils.clear_session()
     keras.config.set_dtype_policy("float64")
-    dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"  # else Keras rounds every product to float32
     copy = CASES[name]()
+    keras.config.set_dtype_policy("float32")
     copy.set_weights(model.get_weights())
+    for layer in copy.layers:
+        layer.stateful = False  # a state that is written over has no gradient in torch; it is zero here
+    return copy
+
+
+def gradients(copy, x, rng):
+    """What a copy of the model in float64 gives back from a random gradient of its output."""
     given = torch.tensor(x) if x.dtype.kind == "i" else torch.tensor(x, dtype=torch.float64, requires_grad=True)
     for variable in copy.weights:
         variable.value.grad = None
@@ -295,12 +364,30 @@ def gradients(name, model, x, rng):
     dy = rng.standard_normal(y.shape).astype(np.float32)
     assert y.dtype == torch.float64
     y.backward(torch.tensor(dy, dtype=y.dtype))
-    keras.config.set_dtype_policy("float32")
-    dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float32"
     found = {"dy": dy} if x.dtype.kind == "i" else {"dy": dy, "dx": given.grad.numpy()}
     for k, variable in enumerate(copy.trainable_weights):
-        found |= {f"w{k}": variable.value.detach().numpy(), f"d{k}": variable.value.grad.detach().numpy()}
-    return {key: array.astype(np.float32) for key, array in found.items()}
+        found |= {f"w{k}": variable.value.detach().numpy(), f"d{k}": variable.value.grad.numpy().copy()}
+    return found
+
+
+def states(copy, x, dy, rng):
+    """What it gives where the first recurrent layer begins with a random state, and what comes back to that."""
+    now, given = torch.tensor(x), []
+    for layer in (layer for layer in copy.layers if not isinstance(layer, L.InputLayer)):
+        cell = getattr(layer, "forward_layer", layer)
+        if given or not hasattr(cell, "state_size"):
+            now = layer(now)
+            continue
+        count = len(cell.state_size) * (1 if cell is layer else 2)
+        values = rng.standard_normal((count, B, cell.units)).astype(np.float32)
+        given = [torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in values]
+        now = layer(now, initial_state=given, mask=get_keras_mask(now))  # beside a state Keras would forget the mask
+        now = now[0] if isinstance(now, list | tuple) else now
+    now.backward(torch.tensor(dy, dtype=now.dtype))
+    return {
+        "ys": now.detach().numpy(), "s": np.stack([state.detach().numpy() for state in given]),
+        "ds": np.stack([state.grad.numpy() for state in given]),
+    }  # fmt: skip
 
 
 def record(name, rng, folder):
@@ -310,11 +397,17 @@ def record(name, rng, folder):
     weights(model, rng)
     x = inputs(name, model.input_shape, rng)
     y = keras.ops.convert_to_numpy(model(x))
+    assert np.ptp(y, axis=0).max() > 0.01, f"{name}: all rows are nearly the same"
     for end in ("keras", "h5"):
         model.save(folder / f"{name}.{end}")
     if name in ALONE:
         model.save_weights(folder / f"{name}.weights.h5")
-    return {"x": x, "y": y, **gradients(name, model, x, rng)}
+    copy = in_float64(name, model)
+    dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
+    found = gradients(copy, x, rng)
+    found |= states(copy, x, found["dy"], rng) if name in STATES else {}
+    dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float32"
+    return {"x": x, "y": y, **{key: array.astype(np.float32) for key, array in found.items()}}
 
 
 def main():

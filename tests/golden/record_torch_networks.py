@@ -78,7 +78,29 @@ class Waves(nn.Module):
         return self.gru(torch.tanh(self.past(nn.functional.pad(x, (3, 0)))).mT)[0]
 
 
-NETWORKS = {"tagger": Tagger, "words": Words, "last": Last, "waves": Waves}
+class Letters(nn.Module):
+    """The same once more, each with other options."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(WORDS, F)
+        self.past = nn.Conv1d(F, 6, 3, stride=2, dilation=2, groups=3, bias=False)
+        self.norm = nn.BatchNorm1d(6, eps=1e-3)
+        self.scale = nn.LayerNorm(6, eps=1e-2)
+        self.drop = nn.Dropout(0.25)
+        self.rnn = nn.RNN(6, H, nonlinearity="relu", batch_first=True)
+        self.fc = nn.Linear(H, 2, bias=False)
+        with torch.no_grad():
+            self.norm.running_mean.copy_(torch.linspace(0.5, -0.5, 6))
+            self.norm.running_var.copy_(torch.linspace(2, 1, 6))
+
+    def forward(self, x):
+        x = nn.functional.pad(self.embed(x).mT, (4, 0))
+        x = self.scale(self.norm(torch.tanh(self.past(x))).mT)
+        return self.fc(self.rnn(self.drop(x))[0][:, -1])
+
+
+NETWORKS = {"tagger": Tagger, "words": Words, "last": Last, "waves": Waves, "letters": Letters}
 
 
 def run(net, x, start):
@@ -132,7 +154,7 @@ def main():
     for number, (case, network) in enumerate(NETWORKS.items()):
         rng = np.random.default_rng([number])
         cases.append({"case": case, "kind": "network"})
-        x = torch.tensor(rng.integers(0, WORDS, (B, T))) if case == "words" else None
+        x = torch.tensor(rng.integers(0, WORDS, (B, T))) if case in ("words", "letters") else None
         found = record(network(), x, rng)
         arrays |= {f"{case}/{name}": array for name, array in found.items()}
     about = {"framework": f"torch {torch.__version__}", "script": Path(__file__).name, "cases": json.dumps(cases)}

@@ -64,11 +64,8 @@ def edited(text, rng):
         elif kind == 1:
             here[key] = json.loads(json.dumps(there[other]))
         elif kind == 2:
-            here[key], there[other] = there[other], here[key]
-            try:
-                json.dumps(value)
-            except ValueError:  # one stands in the other
-                here[key] = None
+            first, second = json.dumps(here[key]), json.dumps(there[other])
+            here[key], there[other] = json.loads(second), json.loads(first)
         elif kind == 3 and isinstance(here, list):
             here.append(json.loads(json.dumps(here[key])))
         elif kind == 4:

@@ -241,6 +241,8 @@ TANH = {"activation": "tanh"}
         ([X, MASK, ("Activation", "a", TANH, ["x"]), ("Add", "s", {}, ["m", "a"])], {}, ["Add 's'", "different masks"]),
         ([X, MASK, ("Masking", "n", {"mask_value": 1.0}, ["x"]), ("Add", "s", {}, ["m", "n"])], {}, ["different masks"]),
         ([X, MASK, ("Softmax", "a", {"axis": -1}, ["m"])], {}, ["Softmax 'a' with a mask"]),
+        ([X, MASK, ("TimeDistributed", "a", {"layer": {"class_name": "Softmax", "config": {"axis": -1}}}, ["m"])], {},
+         ["TimeDistributed 'a' with a mask"]),
         ([X, ("Masking", "m", {"mask_value": 1.0}, ["x"]), ("GlobalMaxPooling1D", "a", {}, ["m"])], {},
          ["GlobalMaxPooling1D 'a'", "Masking 'm'", "mask_value=0"]),
         ([X, MASK, ("SimpleRNN", "a", RNN, ["m"]), ("GlobalMaxPooling1D", "p", {}, ["a"])], {},
@@ -257,6 +259,19 @@ def test_a_graph_that_is_not_supported(read, layers, ends, words):
     }
     with refused(FormatError, "a.h5", *words):
         read("a.h5", graph2(layers, weights, **ends))
+
+
+def test_a_mask_that_a_model_is_given(read):
+    """The inner model of a recorded network is called with another mask than that of its input."""
+
+    def edit(config):
+        layers = config["config"]["layers"]
+        inner = next(layer for layer in layers if layer["class_name"] == "Sequential")
+        assert inner["inbound_nodes"][0]["kwargs"]["mask"]["config"]["keras_history"][0] == "not_equal"
+        layers[2]["inbound_nodes"][0]["args"][1] = 3
+
+    with refused(FormatError, "InputLayer", "its mask is not that"):
+        read("nested_masked.keras", changed(content("nested_masked.keras"), "config.json", edit))
 
 
 def test_the_cell_state_is_refused(read):

@@ -37,7 +37,7 @@ def test_outputs_are_keras(read, case, end, kernel):
     model = golden(read, case + end, kernel=kernel)
     assert model.dtype == ("float64" if case == "float64" else "float32")
     for dtype in (None, "float64"):
-        got = golden(read, case + end, kernel=kernel, dtype=dtype).predict(x)
+        got = golden(read, case + end, kernel=kernel, dtype=dtype).run(x)[0]  # predict warns where stateful=True
         np.testing.assert_allclose(got, y, rtol=0, atol=1e-6 * max(1, np.abs(y).max()))
 
 
@@ -64,7 +64,10 @@ def test_gradients_are_keras(read, case):
     grads, batch = model.parameters.zeros_like(), inputs.batch(model.layer, arrays["x"], Steps(), model.dtype)
     _, _, cache = model.layer.forward(model.parameters, batch.x, steps=batch.steps)
     dx, _ = model.layer.backward(model.parameters, grads, cache, arrays["dy"])
-    if case == "conv_masked":  # Masking(0) is not there here: what it would mask is zero already, but has a gradient
+    if case in (
+        "conv_masked",
+        "options_pool",
+    ):  # Masking(0) is not there here: what it would mask is zero already, but has a gradient
         dx[(arrays["x"] == 0).all(axis=-1)] = 0
     got, wanted = ({"x": dx}, {"x": arrays["dx"]}) if "dx" in arrays else ({}, {})
     for k in range(sum(key[0] == "w" for key in arrays)):
@@ -77,6 +80,31 @@ def test_gradients_are_keras(read, case):
     assert {name for name, free in model.parameters.trainable.items() if free} == got.keys() - {"x"}
     for name, gradient in got.items():
         np.testing.assert_allclose(gradient, wanted[name], rtol=0, atol=1e-6 * np.abs(wanted[name]).max(), err_msg=name)
+
+
+@pytest.mark.parametrize("case", [case for case in GOLDEN if "s" in GOLDEN[case][1]])
+def test_states_are_keras(read, case):
+    """The output from a given initial state, and the gradient of that state."""
+    arrays = GOLDEN[case][1]
+    model = golden(read, f"{case}.keras", dtype="float64")
+    batch = inputs.batch(model.layer, arrays["x"], Steps(), model.dtype)
+    index = next(k for k, layer in enumerate(model.layer.layers) if isinstance(layer, gw.layers.Recurrent | gw.Bidirectional))
+    shape = model.layer.layers[index].state_shape(len(batch.x))
+    given = iter(arrays["s"].astype(float))
+    if isinstance(shape[0], tuple) and isinstance(shape[0][0], tuple):  # gw.Bidirectional
+        first = tuple(type(way)(*(next(given)[None] for _ in way)) for way in shape)
+    else:  # Keras: the forward h and c, then the backward ones
+        ways = shape[0][0]
+        first = type(shape)(*np.stack(list(given)).reshape(ways, len(shape), *shape[0][1:]).swapaxes(0, 1))
+    state = tuple(first if k == index else None for k in range(len(model.layer.layers)))
+    y, _, cache = model.layer.forward(model.parameters, batch.x, state, steps=batch.steps)
+    np.testing.assert_allclose(y, arrays["ys"], rtol=0, atol=1e-6 * np.abs(arrays["ys"]).max())
+    grads = model.parameters.zeros_like()
+    _, dstate = model.layer.backward(model.parameters, grads, cache, arrays["dy"].astype(float))
+    got = dstate[index]
+    flat = [a for way in got for a in way] if isinstance(got[0], tuple) else np.stack(got).swapaxes(0, 1)
+    got = np.reshape(flat, arrays["ds"].shape)
+    np.testing.assert_allclose(got, arrays["ds"], rtol=0, atol=1e-6 * np.abs(arrays["ds"]).max())
 
 
 @pytest.mark.parametrize("case", GOLDEN)

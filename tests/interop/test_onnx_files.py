@@ -1,10 +1,12 @@
 """OnnxGraph at its borders: broken and hostile files, what is refused and how, memory, and what a caller may give."""
 
 import os
+import subprocess
 import sys
 import threading
 import time
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -110,6 +112,20 @@ def test_a_bomb_of_empty_messages_is_not_parsed(tmp_path):
     with refused(FormatError, f"more than {wire.MESSAGES} messages"):
         gw.OnnxGraph(tmp_path / "m.onnx")
     assert time.process_time() - start < 30
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit of memory is Linux'")
+def test_mutants_run_or_are_refused_in_little_memory(tmp_path):
+    """In a process of its own; a MemoryError there would end it, as would a mutant that takes long."""
+    program = Path(__file__).with_name("fuzz_onnx.py")
+    run = [sys.executable, program, tmp_path / "mutant.onnx", "1500", "1"]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    ran, not_read, not_given, not_run = map(int, done.stdout.split())
+    assert ran > 150
+    assert not_read > 800
+    assert not_run > 80
+    assert not_given < 20
 
 
 # ---------------------------------------------------------------------------------------------------- the model
@@ -337,6 +353,7 @@ def test_numbers_in_a_file_beside_it(tmp_path):
         ({}, "'' is no file in the model's own folder"),
         ({"location": "../k.bin"}, "'../k.bin' is no file in the model's own folder"),
         ({"location": "data/../../k.bin"}, "is no file in the model's own folder"),
+        ({"location": "data/../in.bin"}, "is no file in the model's own folder"),
         ({"location": "/etc/hostname"}, "'/etc/hostname' is no file in the model's own folder"),
         ({"location": "C:\\k.bin"}, "is no file in the model's own folder"),
         ({"location": "C:k.bin"}, "is no file in the model's own folder"),
@@ -364,6 +381,21 @@ def test_files_elsewhere_are_never_opened(entries, words, tmp_path):
     os.symlink("loop.bin", folder / "loop.bin")
     os.mkfifo(folder / "pipe")
     with refused(FormatError, "m.onnx: initializer 'k': external data: ", words):
+        gw.OnnxGraph(folder / "m.onnx")
+
+
+def test_a_file_is_not_read_over_and_over(tmp_path):
+    """Tensors may share their numbers, but a small file makes no large network."""
+    folder = external(tmp_path, location="in.bin")
+    (folder / "in.bin").write_bytes(np.arange(3, dtype="<f4").tobytes())
+    proto = onnx.load(folder / "m.onnx", load_external_data=False)
+    for count in (2, 3):
+        proto.graph.initializer.append(proto.graph.initializer[0])
+        proto.graph.initializer[-1].name = f"k{count}"
+        onnx.save(proto, folder / "m.onnx")
+        if count == 2:
+            assert gw.OnnxGraph(folder / "m.onnx").run({"x": [[0, 0, 0]]})["y"].tolist() == [[0, 1, 2]]
+    with refused(FormatError, "initializer 'k3': external data: 36 bytes of 'in.bin', which has 12"):
         gw.OnnxGraph(folder / "m.onnx")
 
 
@@ -577,6 +609,13 @@ def test_where_a_run_fails_is_said(made, constants, words, tmp_path):
 def test_how_splits_fail_since_opset_18(made, words, tmp_path):
     graph = opened(tmp_path, plain([made], {"k": np.array([1, 1])}, opset=18))
     with refused(FormatError, "m.onnx: node 'it' (Split): ", words):
+        graph.run({"x": np.ones((2, 3))})
+
+
+def test_batch_norms_of_single_numbers_are_refused(tmp_path):
+    made = node("BatchNormalization", ["x", *"kkkk"], spatial=0)
+    graph = opened(tmp_path, plain([made], {"k": np.ones(3, np.float32)}, opset=7))
+    with refused(FormatError, "only inference is supported: training_mode=0, spatial=1"):
         graph.run({"x": np.ones((2, 3))})
 
 

@@ -297,5 +297,8 @@ def test_numbers_that_are_refused(tmp_path):
         with refused(FormatError, f"sequence_lens: got int32 of shape (3,): {lengths}, wanted 3 whole numbers from 0 to 7"):
             onnx_files.opened(tmp_path / "m.onnx", onnx_files.recurrent("LSTM", some)).run(some)
     some = arrays | {"R": arrays["R"].astype(float)}
+    whole = {name: array.astype(np.int64) for name, array in arrays.items()}
+    with refused(FormatError, "got int64 values, wanted floats"):
+        onnx_files.opened(tmp_path / "m.onnx", onnx_files.recurrent("LSTM", whole)).run(whole)
     with refused(FormatError, "inputs of types float32 and float64, wanted one"):
         onnx_files.opened(tmp_path / "m.onnx", onnx_files.recurrent("LSTM", some)).run(some)

@@ -65,8 +65,8 @@ def read(content: bytes, roots: list[str]) -> bytes:
                 if left < 0:
                     raise ValueError(f"{here[:100]}: more numbers than the file has room for")
                 here = here.replace("\\", "/")  # Keras 2 wrote paths so on Windows
-                if here in found:
-                    raise ValueError(f"{here[:100]} is there twice")
+                if here in found or here.count("/") > 2 * DEPTH:
+                    raise ValueError(f"{here[:100]} is there twice, or in groups without end")
                 found[here] = np.ascontiguousarray(item[()], item.dtype.newbyteorder("="))
 
     with h5py.File(io.BytesIO(content), "r") as file:

@@ -25,9 +25,7 @@ def read(source: Any, network: Layer | None, dtype: Any) -> tuple[Layer, Paramet
     if not isinstance(source, str | os.PathLike):
         raise OptionError(f"path: got {short(source)}, wanted the name of a .keras or .h5 file")
     if network is not None and not isinstance(network, Layer):
-        raise OptionError(
-            f"network: got {short(network)}, wanted a layer such as gw.Sequential(gw.LSTM(1, 32), gw.Dense(32, 1))"
-        )
+        raise OptionError(f"network: got {short(network)}, wanted a layer such as gw.Sequential(gw.LSTM(1, 32), …)")
     try:
         stored = keras_files.read(Path(source))
         if stored.config is not None:
@@ -35,9 +33,7 @@ def read(source: Any, network: Layer | None, dtype: Any) -> tuple[Layer, Paramet
                 raise OptionError("network= is for a file of weights alone, and this one says what network it is")
             return _whole(stored, stored.config, dtype)
         if network is None:
-            raise FormatError(
-                "a file of weights alone: network= says of which layers, as in network=gw.Sequential(gw.LSTM(1, 32))"
-            )
+            raise FormatError("a file of weights alone: network=gw.Sequential(…) says of which layers")
         parameters = keras_alone.parameters(stored, network)
         return network, parameters if dtype is None else parameters.astype(dtype), []
     except (MissingFileError, MissingExtraError):
@@ -140,14 +136,10 @@ def _rank(kind: str, config: dict[str, Any], rank: int | None) -> int | None:
 
 def _with_mask(part: Built | None, masked: bool, shown: bool) -> Built | None:
     """A layer with Keras' rule for the outputs of masked steps where they can be seen: at the end."""
-    if (
-        part is None
-        or not isinstance(part.layer, RNN | LSTM | GRU)
-        or part.layer.bidirectional
-        or not part.layer.return_sequences
-    ):
+    layer = part.layer if part is not None else None
+    if part is None or not isinstance(layer, RNN | LSTM | GRU) or layer.bidirectional or not layer.return_sequences:
         return part
-    zero, turned = part.layer.masked_output == "zero", part.layer.go_backwards
+    zero, turned = layer.masked_output == "zero", layer.go_backwards
     if zero and turned and masked:
-        raise FormatError(f"{part.layer}: zero_output_for_mask=True with go_backwards=True behind a mask is not supported")
-    return part if zero or shown or turned else part._replace(layer=part.layer.replace(masked_output="zero"))
+        raise FormatError("zero_output_for_mask=True with go_backwards=True behind a mask is not supported")
+    return part if zero or shown or turned else part._replace(layer=layer.replace(masked_output="zero"))

@@ -1,7 +1,7 @@
 """A file of weights alone -> the parameters of a network of ours, whose layers stand for Keras' in order."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -124,27 +124,29 @@ def _check_branch(layer: Layer, before: list[Slot], branch: list[Slot]) -> None:
 # --- where it is in a tree
 
 
-def _in_tree(slots: list[Slot], folder: dict[str, Any]) -> list[tuple[str, str]]:
+def _in_tree(slots: list[Slot], folder: keras_weights.Folder) -> list[tuple[str, str]]:
     """(parameter, path of the array) of all slots."""
-    left: dict[str, list[Any]] = {}
+    groups: dict[str, dict[int, keras_weights.Tree]] = {}
+    taken: dict[str, int] = {}  # how many of a class
     pairs: list[tuple[str, str]] = []
     waiting = slots[::-1]
     while waiting:
         slot = waiting.pop()
-        groups = [left.setdefault(kind, keras_weights.groups_of(folder, kind)) for kind in slot.kinds]
-        filled = [group for group in groups if group]
-        if slot.inner or slot.kinds == MODELS:
-            if filled:  # a model in the model; else its layers stand in the model itself
-                pairs += _in_tree(slot.inner, keras_weights.folder_of(filled[0].pop(0)))
-            else:
-                waiting += slot.inner[::-1]
+        groups |= {kind: folder.of(kind) for kind in slot.kinds if kind not in groups}
+        left = [kind for kind in slot.kinds if max(groups[kind], default=-1) >= taken.get(kind, 0)]
+        if slot.kinds == MODELS and not left:  # its layers stand in the model itself
+            waiting += slot.inner[::-1]
             continue
-        if len(filled) != 1:
-            raise FormatError(
-                f"{' and '.join(slot.kinds)}: "
-                + ("both are there, which leaves their order open" if filled else f"no such group is left for {slot.names[0]}")
-            )
-        paths = keras_weights.paths_in(filled[0].pop(0))
+        if not left or len(left) > 1:
+            words = "both are there, which leaves their order open" if left else f"no such group is left for {slot.names[0]}"
+            raise FormatError(f"{' and '.join(slot.kinds)}: {words}")
+        number = taken.get(left[0], 0)
+        group = groups[left[0]].get(number, {})
+        taken[left[0]] = number + 1
+        if slot.kinds == MODELS:
+            pairs += _in_tree(slot.inner, keras_weights.folder_of(group))
+            continue
+        paths = keras_weights.paths_in(group)
         if len(paths) != len(slot.names):
             raise FormatError(f"got {tensors.few(paths)}, wanted {len(slot.names)} arrays for {', '.join(slot.names)}")
         pairs += zip(slot.names, paths, strict=True)

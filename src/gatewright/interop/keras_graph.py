@@ -101,7 +101,7 @@ def at(layers: list[dict[str, Any]], place: Place) -> str:
 def graph(config: dict[str, Any]) -> Graph:
     """The calls of all layers. Raises FormatError for what is no graph from one input to one output."""
     reader = _Reader()
-    output = reader.model(config, (), INPUT, False)
+    output = reader.model(config, (), INPUT, None, False)
     about: dict[str, Any] = next((layer["config"] for layer in entries(config)), {})
     shape = about.get("batch_shape", about.get("batch_input_shape"))
     return Graph(reader.calls, output, shape if isinstance(shape, list) else None)
@@ -114,17 +114,17 @@ class _Reader:
         self.calls: list[Call] = []
         self.size = 0
 
-    def model(self, model: dict[str, Any], place: Place, source: Tensor, frozen: bool) -> Tensor:
-        """The output of a model that is called on `source`."""
+    def model(self, model: dict[str, Any], place: Place, source: Tensor, mask: Mask | None, frozen: bool) -> Tensor:
+        """The output of a model that is called on `source`, whose mask its first layer has to have."""
         layers, frozen = entries(model), frozen or is_frozen(model)
         self.size += len(layers)
         if len(place) > DEPTH or self.size > SIZE:
             raise FormatError(f"more than {DEPTH} models in each other, or {SIZE} layers")
         if model["class_name"] == "Sequential":
             for index, layer in enumerate(layers):
-                source = self.call((*place, index), layer, (source,), None, frozen)
+                source = self.call((*place, index), layer, (source,), None if index else mask, frozen)
             return source
-        return self.functional(model, place, source, frozen)
+        return self.functional(model, place, source, mask, frozen)
 
     def call(self, place: Place, layer: dict[str, Any], inputs: tuple[Tensor, ...], mask: Mask | None, frozen: bool) -> Tensor:
         """The first output of one call."""
@@ -133,13 +133,13 @@ class _Reader:
         if layer["class_name"] in MODELS:
             if len(inputs) != 1:
                 raise FormatError(f"{called(layer)} is called on {len(inputs)} tensors: a model with one input is supported")
-            return self.model(layer, place, inputs[0], frozen)
+            return self.model(layer, place, inputs[0], mask, frozen)
         if frozen:
             layer = {**layer, "config": {**layer["config"], "trainable": False}}
         self.calls.append(Call(place, layer, inputs, mask))
         return len(self.calls) - 1, 0
 
-    def functional(self, model: dict[str, Any], place: Place, source: Tensor, frozen: bool) -> Tensor:
+    def functional(self, model: dict[str, Any], place: Place, source: Tensor, given: Mask | None, frozen: bool) -> Tensor:
         """The same of a graph."""
         layers = entries(model)
         indices = {layer["config"]["name"]: index for index, layer in enumerate(layers)}
@@ -150,7 +150,7 @@ class _Reader:
         for key in _in_order(nodes, start[0]):
             layer, node = layers[indices[key[0]]], nodes[key]
             if key[0] == start[0]:
-                made[key] = self.call((*place, indices[key[0]]), layer, (source,), None, frozen)
+                made[key] = self.call((*place, indices[key[0]]), layer, (source,), given, frozen)
             elif is_operation(layer) and layer["class_name"] not in SUMS:
                 masks[key[0]] = _mask(layer, node, made, masks)
             elif node.constants:

@@ -80,7 +80,8 @@ def _flow(graph: Graph, states: set[int], unmasked: set[int]) -> _Flow:
                 raise FormatError(
                     f"{called(call.layer)} behind go_backwards=True and a mask: Keras turns the steps round, but not the mask"
                 )
-        if mask and call.kind == "Softmax":
+        inner = call.layer["config"].get("layer") if call.kind == "TimeDistributed" else call.layer
+        if mask and isinstance(inner, dict) and inner.get("class_name") == "Softmax":
             raise FormatError(f"{called(call.layer)} with a mask is not supported")
         if mask and mask != MIXED and (call.kind in DROPS or is_operation(call.layer)):
             flow.dropped.setdefault(mask.origin, call)

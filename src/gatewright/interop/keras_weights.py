@@ -8,7 +8,7 @@ list of arrays in the order of get_weights().
 
 import re
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from gatewright.arrays import Array
 from gatewright.errors import FormatError
@@ -52,11 +52,23 @@ def none_left(stored: Stored, used: list[str]) -> None:
 # --- a tree
 
 
-def tree(arrays: dict[str, Array]) -> Tree:
+class Folder(NamedTuple):
+    """The groups of a model's layers, by class and number."""
+
+    groups: dict[str, dict[int, Tree]]
+    counted: bool  # whether the numbers are those of the layers of the class, as in Keras 3; else only their order holds
+
+    def of(self, kind: str) -> dict[int, Tree]:
+        """The groups of a class, by number from 0."""
+        found = self.groups.get(kind, {})
+        return found if self.counted else dict(enumerate(found[number] for number in sorted(found)))
+
+
+def tree(arrays: dict[str, Array]) -> Folder:
     """What stands in the folder of layers."""
-    tree: Tree = {}
+    whole: Tree = {}
     for path in arrays:
-        here = tree
+        here = whole
         *groups, last = path.split("/")
         for group in groups:
             here = here.setdefault(group, {})
@@ -65,24 +77,20 @@ def tree(arrays: dict[str, Array]) -> Tree:
         if last in here:
             raise FormatError(f"{tensors.few([path])} is there twice")
         here[last] = path
-    return folder_of(tree)
+    return folder_of(whole)
 
 
-def folder_of(group: Tree) -> Tree:
+def folder_of(group: Tree) -> Folder:
+    """The folder of layers in the group of a model."""
     found: Tree = next((group[name] for name in FOLDERS if isinstance(group.get(name), dict)), {})
-    return {**found, "": "counted" if FOLDERS[0] in group else "in order"}
-
-
-def groups_of(folder: Tree, kind: str) -> list[Tree]:
-    """The groups of a class in order; in Keras 3's files every one in the place of its number."""
-    numbers = {}
-    for name, group in folder.items():
-        number = re.fullmatch(rf"{re.escape(kind)}(?:_([1-9][0-9]{{0,5}}))?", name)
-        if number and isinstance(group, dict):
-            numbers[int(number[1] or 0)] = group
-    if folder[""] == "in order":
-        return [numbers[number] for number in sorted(numbers)]
-    return [numbers.get(number, {}) for number in range(1 + max(numbers, default=-1))] if len(numbers) < 10**5 else []
+    groups: dict[str, dict[int, Tree]] = {}
+    for name, inner in found.items():
+        if isinstance(inner, dict):
+            groups.setdefault(name, {})[0] = inner
+            number = re.fullmatch("(.+)_([1-9][0-9]{0,5})", name)
+            if number:
+                groups.setdefault(number[1], {})[int(number[2])] = inner
+    return Folder(groups, FOLDERS[0] in group)
 
 
 def paths_in(group: Any) -> list[str]:
@@ -98,28 +106,25 @@ def _order(path: str) -> tuple[bool, int, str]:
     return "/backward_layer/" in path, int(number) if number.isascii() and number.isdigit() and len(number) < 9 else -1, path
 
 
-def _in_tree(folder: Tree, layers: list[dict[str, Any]], place: Place, found: dict[Place, list[str]]) -> None:
+def _in_tree(folder: Folder, layers: list[dict[str, Any]], place: Place, found: dict[Place, list[str]]) -> None:
     """Finds the arrays of these layers and of those inside them."""
     count: dict[str, int] = {}
-    groups: dict[str, list[Tree]] = {}
     for index, layer in enumerate(layers):
         if keras_graph.is_operation(layer):
             continue
-        kind, here = snake(layer["class_name"]), (*place, index)
-        if folder[""] == "in order" and not _has_weights(layer):  # those have no group, or an empty one
+        kind, here = _snake(layer["class_name"]), (*place, index)
+        if not folder.counted and not _has_weights(layer):  # those have no group, or an empty one
             found[here] = []
             continue
-        if kind not in groups:
-            groups[kind] = groups_of(folder, kind)
-        count[kind] = count.get(kind, -1) + 1
-        group = groups[kind][count[kind]] if count[kind] < len(groups[kind]) else {}
+        number = count[kind] = count.get(kind, -1) + 1
+        group = folder.of(kind).get(number, {})
         if layer["class_name"] in keras_graph.MODELS:
             _in_tree(folder_of(group), keras_graph.entries(layer), here, found)
         else:
             found[here] = paths_in(group)
 
 
-def snake(name: str) -> str:
+def _snake(name: str) -> str:
     """The name that Keras gives the group of a class: simple_rnn for SimpleRNN."""
     return re.sub("([a-z])([A-Z])", r"\1_\2", re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))).lower()
 

@@ -31,7 +31,7 @@ def _gemm(call: Call, a: Array, b: Array, c: Array | None) -> Array:
         raise FormatError(f"C has shape {c.shape}, and the product {shape}")
     call.room(shape, a.dtype)
     y = a @ b if call["alpha"] == 1 else _scaled(a @ b, call["alpha"])
-    if c is not None and call["beta"]:
+    if c is not None:
         y = y + (c if call["beta"] == 1 else _scaled(c, call["beta"]))
     return np.asarray(y)
 

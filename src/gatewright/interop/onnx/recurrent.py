@@ -17,7 +17,7 @@ from gatewright.activations import Activation
 from gatewright.arrays import Array
 from gatewright.errors import FormatError, OptionError
 from gatewright.interop import gates
-from gatewright.interop.onnx.calls import Call, Form, Forms, Made, same
+from gatewright.interop.onnx.calls import Call, Form, Forms, Made, floats, same
 from gatewright.interop.tensors import few
 from gatewright.layers import GRU, LSTM, RNN
 from gatewright.parameters import Parameters
@@ -194,7 +194,9 @@ def _layer(call: Call, W: Array, R: Array, B: Array | None, P: Array | None) -> 
             raise FormatError(f"{name} has shape {array.shape}, wanted {shape} with direction={direction!r}")
     if call["hidden_size"] not in (None, H):
         raise FormatError(f"hidden_size={call['hidden_size']}, and R is for {H} units")
-    same(*(array for array in (W, R, B, P) if array is not None))
+    parts = [array for array in (W, R, B, P) if array is not None]
+    same(*parts)
+    floats(*parts)
     options: dict[str, Any] = {"bias": B is not None, "bidirectional": ways == 2, "go_backwards": direction == "reverse"}
     options |= activations(call, ways)
     if op == "GRU":
@@ -204,8 +206,8 @@ def _layer(call: Call, W: Array, R: Array, B: Array | None, P: Array | None) -> 
     layer = LAYERS[op](W.shape[2], H, **options)
     found: dict[str, Array] = {}
     for d, prefix in enumerate(layer.prefixes):
-        parts = _weights(layer, op, *(None if array is None else array[d] for array in (W, R, B, P)))
-        found |= {f"{prefix}.{name}" if prefix else name: array for name, array in parts.items()}
+        ours = _weights(layer, op, *(None if array is None else array[d] for array in (W, R, B, P)))
+        found |= {f"{prefix}.{name}" if prefix else name: array for name, array in ours.items()}
     return layer, found
 
 

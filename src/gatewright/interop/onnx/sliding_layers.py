@@ -54,6 +54,7 @@ def _windows(follow: Follow, node: Node, call: Call, value: Seen, size: tuple[in
         if any(n != 1 for j, n in enumerate(seen.size) if j != k) or array.shape[2 : k + 2] != out.shape[2 : k + 2]:
             follow.refuse(node, "its windows do not slide over time alone")
         steps, made = array.shape[2 + k] - before_all, out.shape[2 + k]
+        found &= _paddings(call, seen, k, before_all)
         for name in list(found):
             window = Window(seen.size[k], seen.strides[k], name, seen.dilations[k])
             if window.count(steps) != made or window.before(steps) != seen.before[k] + before_all:
@@ -62,6 +63,19 @@ def _windows(follow: Follow, node: Node, call: Call, value: Seen, size: tuple[in
         follow.refuse(node, "its padding is none that a layer has")
     padding = next(name for name in names if name in found)
     return Window(seen.size[k], seen.strides[k], padding, seen.dilations[k])
+
+
+def _paddings(call: Call, seen: windows.Window, k: int, before: int) -> set[str]:
+    """The paddings that a node's attributes mean at every number of steps, not only at those that were tried."""
+    reach, stride = (seen.size[k] - 1) * seen.dilations[k], seen.strides[k]
+    middle = reach // 2, reach - reach // 2
+    if call["auto_pad"] == "SAME_UPPER" or (call["auto_pad"] == "SAME_LOWER" and stride == 1 and not reach % 2):
+        return {"same"}
+    if call["auto_pad"] == "SAME_LOWER":
+        return set()
+    ends = seen.before[k] + before, seen.after[k]
+    known = {"valid": ends == (0, 0), "causal": ends == (reach, 0), "same": stride == 1 and ends == middle}
+    return {name for name, fits in known.items() if fits}
 
 
 def _conv(follow: Follow, node: Node, call: Call) -> None:
