@@ -135,11 +135,12 @@ def _rank(kind: str, config: dict[str, Any], rank: int | None) -> int | None:
 
 
 def _with_mask(part: Built | None, masked: bool, shown: bool) -> Built | None:
-    """A layer with Keras' rule for the outputs of masked steps where they can be seen: at the end."""
+    """A layer with Keras' rule for the outputs of masked steps where there are some and they can be seen: at the end."""
     layer = part.layer if part is not None else None
     if part is None or not isinstance(layer, RNN | LSTM | GRU) or layer.bidirectional or not layer.return_sequences:
         return part
     zero, turned = layer.masked_output == "zero", layer.go_backwards
     if zero and turned and masked:
         raise FormatError("zero_output_for_mask=True with go_backwards=True behind a mask is not supported")
-    return part if zero or shown or turned else part._replace(layer=layer.replace(masked_output="zero"))
+    seen = masked and (shown or turned)
+    return part if zero or seen else part._replace(layer=layer.replace(masked_output="zero"))
