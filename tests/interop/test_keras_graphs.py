@@ -177,6 +177,8 @@ def _calls(first, name):
         (lambda c: c["config"]["layers"][-1]["inbound_nodes"][0]["kwargs"].update(training=True), ["'training'"]),
         (lambda c: c["config"]["layers"][-1]["inbound_nodes"][0]["kwargs"].update(mask=True), ["'mask'"]),
         (lambda c: c["config"]["layers"][1]["inbound_nodes"][0]["args"].__setitem__(1, 5), ["its mask is not that"]),
+        (lambda c: c["config"]["layers"][1]["inbound_nodes"][0]["args"].__setitem__(1, {}), ["its mask is not that"]),
+        (lambda c: c["config"]["layers"][2]["config"].update(mask_value={}), ["its mask is not that"]),
         (
             lambda c: c["config"]["layers"][1].update(class_name="Greater", registered_name=None),
             ["Greater 'not_equal'", "operation"],
