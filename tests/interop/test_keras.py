@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import sys
+import tracemalloc
 import warnings
 import zipfile
 
@@ -236,6 +237,23 @@ def test_a_member_that_says_less_than_it_holds(read):
     assert data.count(size) == 2
     with refused(FormatError, "x.keras"):
         read("x.keras", data.replace(size, small))
+
+
+def test_a_member_that_says_that_it_takes_more_room(read):
+    """No room is made for what is not there."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("metadata.json", b" " * 12_345)
+    size = (12_345).to_bytes(4, "little")
+    data = bytearray(file.getvalue())
+    place = data.rindex(size + size)  # in the directory at the end: as it is stored, as it is
+    data[place : place + 4] = (2**31 - 1).to_bytes(4, "little")
+    tracemalloc.start()
+    with refused(FormatError, "x.keras"):
+        read("x.keras", bytes(data))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**24
 
 
 def hdf(build):

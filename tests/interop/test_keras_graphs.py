@@ -148,6 +148,8 @@ def _calls(first, name):
 
 # ------------------------------------------------------------------------------------------------ what is refused
 
+TENSOR = {"class_name": "__keras_tensor__", "config": {"keras_history": ["gru", 0, 0]}}
+
 
 @pytest.mark.parametrize(
     ("edit", "words"),
@@ -163,6 +165,7 @@ def _calls(first, name):
         (lambda c: c["config"]["layers"].append(c["config"]["layers"][1]), ["one name"]),
         (lambda c: c["config"].update(input_layers=[["a", 0, 0], ["b", 0, 0]]), ["2 inputs", "'a', 'b'", "one is supported"]),
         (lambda c: c["config"].update(output_layers={"y": 3}), ["one output", "output_layers"]),
+        (lambda c: c["config"].update(output_layers=[TENSOR, TENSOR]), ["2 outputs", "'gru', 'gru'"]),
         (lambda c: c["config"].update(output_layers=["gru", 0, 2]), ["GRU 'gru'", "its output 2"]),
         (lambda c: c["config"].update(output_layers=["gru", 1, 0]), ["'gru' is no output"]),
         (lambda c: c["config"]["layers"][2].update(inbound_nodes=3), ["Masking 'masking'", "its place"]),

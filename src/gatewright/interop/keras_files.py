@@ -57,7 +57,7 @@ def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
     if info.file_size > limit or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise FormatError(f"{name}: {info.file_size} bytes, which is more than such a file can hold")
     with archive.open(info) as file:
-        return file.read()  # not more than file_size, whatever is there
+        return file.read(info.file_size)  # without a number it asks for room for 2 GB, if the file says so
 
 
 def _zipped(path: Path) -> Stored:
