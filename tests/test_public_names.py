@@ -71,6 +71,7 @@ PUBLIC = [
     "gradcheck",
     "load",
     "losses",
+    "viz",
 ]
 
 # What these must at least have, and take by these names.
@@ -83,6 +84,7 @@ MEMBERS = {
     "OnnxGraph": "inputs outputs run",
     "Parameters": "edit flat trainable version",
     "LSTM": "backward forward init steps_out",
+    "viz": "confusion_matrix gate_maps learning_curve",
     "losses": "binary_cross_entropy cross_entropy gaussian_nll huber mae mse quantile",
 }
 ARGUMENTS = {

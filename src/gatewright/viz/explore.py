@@ -60,20 +60,35 @@ class Asked(NamedTuple):
     title: str = ""
 
 
+class Observed(NamedTuple):
+    """What was seen, and of what."""
+
+    batch: Batch
+    goal: Objective
+    words: str  # what was differentiated
+    seen: Seen
+
+
 def explore(model: "Model", asked: Asked, path: Any = None) -> Page:
     """The page for one sequence of at most 2,000 steps, written to `path` if given; see `Model.explore`."""
-    batch = _one(model, asked.x)
-    goal, data, by_default = _goal(model, asked, batch)
-    _bound(model, batch)
-    seen = gates.observe(goal, model.parameters.astype(float), data)
-    _check_finite(seen)
-    content = _header(model, asked, batch, goal, seen, by_default) | _input(model, asked, batch, goal, seen)
-    content["layers"] = [_layer(inside) for inside in seen.inside]
-    content["selective"] = _selective(seen, batch)
+    found = observed(model, asked)
+    content = _header(model, asked, found) | _input(model, asked, found)
+    content["layers"] = [_layer(inside) for inside in found.seen.inside]
+    content["selective"] = _selective(found.seen, found.batch)
     page = Page(_template().replace(DATA, _embedded(content)))
     if path is not None:
         page.save(path)
     return page
+
+
+def observed(model: "Model", asked: Asked) -> Observed:
+    """The sequence through the network, there and back, in float64. Raises as `Model.explore` says."""
+    batch = _one(model, asked.x)
+    goal, data, words = _goal(model, asked, batch)
+    _bound(model, batch)
+    seen = gates.observe(goal, model.parameters.astype(float), data)
+    _check_finite(seen)
+    return Observed(batch, goal, words, seen)
 
 
 def _one(model: "Model", x: Any) -> Batch:
@@ -138,25 +153,25 @@ def _check_finite(seen: Seen) -> None:
                 raise NotFiniteError(f"explore: layer {inside.name} ({inside.kind}): {letter} is not finite at step {step}")
 
 
-def _header(model: "Model", asked: Asked, batch: Batch, goal: Objective, seen: Seen, words: str) -> dict[str, Any]:
+def _header(model: "Model", asked: Asked, found: Observed) -> dict[str, Any]:
     """What the page says of itself, and the loss with its gradients at the input."""
-    bits = np.log(2) if goal.loss == losses.CrossEntropy() else 1.0
+    seen, bits = found.seen, np.log(2) if found.goal.loss == losses.CrossEntropy() else 1.0
     saliency = None if seen.saliency is None else np.linalg.norm(seen.saliency, axis=1)
     return {
         "title": asked.title,
         "parameters": int(model.parameters.flat.size),
-        "steps": batch.x.shape[1],
+        "steps": found.batch.x.shape[1],
         "limits": [LOW, HIGH],
-        "loss": {"words": words, "value": seen.loss / bits, "unit": "bits" if bits != 1 else "",
+        "loss": {"words": found.words, "value": seen.loss / bits, "unit": "bits" if bits != 1 else "",
                  "steps": None if seen.step_loss is None else _floats(seen.step_loss / bits)},
         "saliency": None if saliency is None else _floats(saliency),
         "saliencyOf": "the symbol's embedding" if model.layer.takes_indices else "the input",
     }  # fmt: skip
 
 
-def _input(model: "Model", asked: Asked, batch: Batch, goal: Objective, seen: Seen) -> dict[str, Any]:
+def _input(model: "Model", asked: Asked, observed: Observed) -> dict[str, Any]:
     """The sequence: symbols with the candidates for the next one, or columns of numbers."""
-    x = batch.x[0]
+    x, output = observed.batch.x[0], observed.seen.output
     text = _names("text", asked.text, len(x), "one a step")
     if not model.layer.takes_indices:
         if asked.vocabulary is not None:
@@ -172,8 +187,8 @@ def _input(model: "Model", asked: Asked, batch: Batch, goal: Objective, seen: Se
         known = dict(zip(x.tolist(), text or map(str, x.tolist()), strict=True))
         names = [known.get(index, str(index)) for index in range(_count(model))]
     found: dict[str, Any] = {"symbols": text or [names[index] for index in x], "written": bool(asked.text or asked.vocabulary)}
-    if goal.loss.classes and seen.output.shape == (len(x), _count(model)):
-        p = Activation("softmax").forward(seen.output)
+    if observed.goal.loss.classes and output.shape == (len(x), _count(model)):
+        p = Activation("softmax").forward(output)
         best = np.argsort(-p, axis=1, kind="stable")[:, :CANDIDATES]
         chance = np.round(np.take_along_axis(p, best, axis=1) * 255).astype(np.uint8)
         found["candidates"] = {"count": best.shape[1], "names": [names[k] for k in np.unique(best)], "chance": _bytes(chance),
@@ -203,7 +218,7 @@ def _layer(inside: Inside) -> dict[str, Any]:
 
 def _map(inside: Inside, letter: str, values: Array) -> dict[str, Any]:
     """One gate or state (T, H): a byte a number, 0 … 1 as 0 … 255 or -scale … scale as -127 … 127."""
-    kind, steps = _range(inside, letter, values), len(values)
+    kind, steps = reach(inside, letter), len(values)
     made: dict[str, Any] = {"letter": letter, "units": values.shape[1], "range": kind}
     if kind == "unit":
         made |= {"scale": 1, "data": _bytes(np.round(np.clip(values, 0, 1) * 255).astype(np.uint8))}
@@ -217,9 +232,9 @@ def _map(inside: Inside, letter: str, values: Array) -> dict[str, Any]:
     return made
 
 
-def _range(inside: Inside, letter: str, values: Array) -> str:
+def reach(inside: Inside, letter: str) -> str:
     """How far it can go: "unit" for 0 … 1, "signed" for -1 … 1, "free" for what has no ends."""
-    options, projected = inside.layer.options, values.shape[1] != inside.layer.hidden_size
+    options, projected = inside.layer.options, inside.arrays[letter].shape[1] != inside.layer.hidden_size
     if letter == "c" or projected:
         return "free"
     name = "activation" if letter in "gnh" else "recurrent_activation"
