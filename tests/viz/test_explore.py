@@ -200,6 +200,33 @@ def test_padding_is_no_step():
         assert not decoded(layer, letter)[x == 0].any()
         np.testing.assert_array_equal(decoded(layer, letter)[x > 0], decoded(short, letter))
     assert not floats(layer["gradient"])[x == 0].any()
+    assert [m.get("saturated") for m in layer["maps"]] == [m.get("saturated") for m in short["maps"]]  # it is not shut there
+    assert page["selective"] == content(made.explore(np.append(x, [0, 0])))["selective"]
+
+
+def test_a_layer_without_a_step_is_refused():
+    net = gw.Sequential(
+        gw.Embedding(4, 2, mask_zero=True), gw.LSTM(2, 3, return_sequences=False), gw.RepeatVector(2), gw.GRU(3, 2)
+    )
+    with refused(DataError, "layer 1 has no live step"):
+        gw.Model(net, seed=0).explore(np.zeros(5, int))
+
+
+def test_missing_numbers_at_masked_steps_are_not_read():
+    made = model(gw.Sequential(gw.Masking(float("nan")), gw.GRU(2, 3)))
+    x = np.random.default_rng(0).normal(size=(6, 2))
+    x[2] = np.nan
+    page = content(made.explore(x))
+    assert all(0 <= row["score"] <= 1 for row in page["selective"])
+    np.testing.assert_array_equal(floats(page["series"]["data"]).reshape(6, 2), x.astype("f4"))
+
+
+@pytest.mark.parametrize("final", ["sigmoid", "tanh"])
+def test_an_output_that_is_no_distribution_has_no_candidates(final):
+    net = gw.Sequential(gw.Embedding(5, 3), gw.LSTM(3, 4), gw.Dense(4, 5, activation=final))
+    page = content(model(net).explore(np.arange(5)))
+    assert "candidates" not in page
+    assert page["loss"]["words"] == "mean square of the output"
 
 
 def test_one_output_a_row_has_no_loss_a_step():

@@ -15,7 +15,7 @@ from gatewright.activations import Activation
 from gatewright.arrays import Array, numbers
 from gatewright.errors import DataError, NotFiniteError, OptionError, ShapeError
 from gatewright.inputs import Batch
-from gatewright.layers import Embedding, Recurrent, leaves
+from gatewright.layers import Embedding, Recurrent, final_activation, fold_final, leaves
 from gatewright.steps import Steps
 from gatewright.training import batches, losses
 from gatewright.training.objective import Objective, objective
@@ -128,7 +128,7 @@ def _goal(model: "Model", asked: Asked, batch: Batch) -> tuple[Objective, batche
         y = y[None] if y.ndim == len(wanted) - 1 else y
     elif loss is not None:
         raise OptionError(f"explore: loss={loss!r} needs the targets too: give y")
-    elif model.layer.takes_indices and steps > 1 and shape == (1, steps, _count(model)):
+    elif steps > 1 and _tells_symbols(model, shape):
         goal, words = objective(model.network, "cross_entropy"), "cross-entropy of the next symbol"
         y, weight = np.append(batch.x[:, 1:], [[0]], axis=1), np.arange(steps)[None] < steps - 1
     else:
@@ -136,6 +136,14 @@ def _goal(model: "Model", asked: Asked, batch: Batch) -> tuple[Objective, batche
         y = np.zeros(shape)
     data = batches.Data(batch.x, inputs.targets(model.network, y, batch), batch.steps, weight)
     return goal, batches.prepare(goal, data, np.dtype(float)), words or type(goal.loss).__name__
+
+
+def _tells_symbols(model: "Model", shape: tuple[int, ...]) -> bool:
+    """Whether the output (1, T, O) is a distribution over the network's own symbols, or its logits."""
+    if not model.layer.takes_indices or len(shape) < 3 or shape[-1] != _count(model):
+        return False
+    final = final_activation(model.network)
+    return final == Activation("linear") or fold_final(model.network, "softmax") is not None
 
 
 def _count(model: "Model") -> int:
@@ -186,7 +194,7 @@ def _input(model: "Model", asked: Asked, observed: Observed) -> dict[str, Any]:
     if names is None:
         known = dict(zip(x.tolist(), text or map(str, x.tolist()), strict=True))
         names = [known.get(index, str(index)) for index in range(_count(model))]
-    found: dict[str, Any] = {"symbols": text or [names[index] for index in x], "written": bool(asked.text or asked.vocabulary)}
+    found: dict[str, Any] = {"symbols": text or [names[index] for index in x]}
     if observed.goal.loss.classes and output.shape == (len(x), _count(model)):
         p = Activation("softmax").forward(output)
         best = np.argsort(-p, axis=1, kind="stable")[:, :CANDIDATES]
@@ -218,7 +226,7 @@ def _layer(inside: Inside) -> dict[str, Any]:
 
 def _map(inside: Inside, letter: str, values: Array) -> dict[str, Any]:
     """One gate or state (T, H): a byte a number, 0 … 1 as 0 … 255 or -scale … scale as -127 … 127."""
-    kind, steps = reach(inside, letter), len(values)
+    kind, live = reach(inside, letter), values[inside.live]
     made: dict[str, Any] = {"letter": letter, "units": values.shape[1], "range": kind}
     if kind == "unit":
         made |= {"scale": 1, "data": _bytes(np.round(np.clip(values, 0, 1) * 255).astype(np.uint8))}
@@ -226,9 +234,9 @@ def _map(inside: Inside, letter: str, values: Array) -> dict[str, Any]:
         scale = float(np.abs(values).max()) or 1.0
         made |= {"scale": scale, "data": _bytes(np.round(values / scale * 127).astype(np.int8))}
     if kind == "unit":
-        made["saturated"] = [_shares(values < LOW, steps), _shares(values > HIGH, steps)]
+        made["saturated"] = [_shares(live < LOW), _shares(live > HIGH)]
     elif kind == "signed":
-        made["saturated"] = [_shares(values < -HIGH, steps), _shares(values > HIGH, steps)]
+        made["saturated"] = [_shares(live < -HIGH), _shares(live > HIGH)]
     return made
 
 
@@ -243,19 +251,19 @@ def reach(inside: Inside, letter: str) -> str:
     return "unit" if made in UNIT else "signed" if made in SIGNED else "free"
 
 
-def _shares(hits: Array, steps: int) -> list[float]:
-    """The share of time of every unit."""
-    return [round(float(share), 4) for share in hits.sum(axis=0) / steps]
+def _shares(hits: Array) -> list[float]:
+    """The share of time of every unit, from hits (T, H) at live steps."""
+    return [round(float(share), 4) for share in hits.mean(axis=0)]
 
 
 def _selective(seen: Seen, batch: Batch) -> list[dict[str, Any]]:
     """All units of all layers that read as many steps as the input has, the most selective first."""
     rows, x = [], batch.x[0]
     for at, inside in enumerate(seen.inside):
-        h = inside.arrays["h"]
-        if len(h) != len(x):
+        if len(inside.live) != len(x):
             continue
-        found = selective.by_class(h, x) if x.ndim == 1 else selective.by_column(h, x)
+        h, read = inside.arrays["h"][inside.live], x[inside.live]
+        found = selective.by_class(h, read) if x.ndim == 1 else selective.by_column(h, read)
         for unit, (score, of, sign) in enumerate(zip(*found, strict=True)):
             first = int(np.flatnonzero(x == of)[0]) if x.ndim == 1 else int(of)
             rows.append({"layer": at, "unit": unit, "score": round(float(score), 4), "of": first, "sign": int(sign),

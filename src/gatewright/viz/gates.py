@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gatewright.arrays import Array
+from gatewright.errors import DataError
 from gatewright.layers import Bidirectional, Embedding, Layer, Recurrent, Sequential, Shared
 from gatewright.layers import recurrent as recurrent_layers
 from gatewright.layers.scan import Scan
@@ -23,6 +24,7 @@ class Inside(NamedTuple):
     layer: Recurrent  # as its direction computes it
     arrays: dict[str, Array]  # (T, H) by letter: gates and states; h has fewer columns where it is projected
     gradient: Array  # (T, H) of the loss with respect to h after every step, through all later steps
+    live: Array  # (T,) bool
 
 
 class Seen(NamedTuple):
@@ -159,13 +161,15 @@ def _inside(place: _Place, cache: recurrent_layers.Cache, recorders: list[_Recor
     packed, layer = cache.packing, place.layer
     for index, (scan, recorder) in enumerate(zip(cache.scans, recorders, strict=True)):
         assert isinstance(scan, Scan)
+        name = ".".join(part for part in (place.prefix, layer.prefixes[index]) if part)
+        if not scan.caches:
+            raise DataError(f"explore: layer {name} has no live step")
         kept, way = scan.caches[0], layer.ways[index % len(layer.directions)]
         turned = place.turned != (index % len(layer.directions) == 1)
         letters = layer.cell.GATES if hasattr(kept, "gates") else ""
         arrays = dict(zip(letters, np.split(kept.gates, len(letters), axis=-1), strict=True)) if letters else {}
         arrays |= {name: states[1:] for name, states in reversed(kept.states._asdict().items())}  # c, then h
-        arrays["dh"] = np.stack(recorder.dh[::-1])
+        arrays |= {"dh": np.stack(recorder.dh[::-1]), "live": np.ones((len(recorder.dh), 1, 1))}
         found = {name: np.array(packed.unpack(packed.flip(a) if turned else a, cache.time)[0]) for name, a in arrays.items()}
-        gradient = found.pop("dh")
-        name = ".".join(part for part in (place.prefix, layer.prefixes[index]) if part)
-        yield Inside(name, type(layer).__name__, way, found, gradient)
+        gradient, live = found.pop("dh"), found.pop("live")[:, 0] > 0
+        yield Inside(name, type(layer).__name__, way, found, gradient, live)
