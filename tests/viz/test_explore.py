@@ -156,6 +156,9 @@ def test_the_saliency_is_the_gradient_of_the_input(rng):
     assert (seen.saliency * direction).sum() == pytest.approx((up - down) / 2e-5, rel=1e-6)
     page = content(made.explore(x, y=y))
     np.testing.assert_allclose(floats(page["saliency"]), np.linalg.norm(seen.saliency, axis=1), rtol=1e-6)
+    shown = page["series"]["influence"]
+    raw = np.frombuffer(base64.b64decode(shown["data"]), np.int8).reshape(9, 2)
+    np.testing.assert_allclose(raw * shown["scale"] / 127, seen.saliency, atol=shown["scale"] / 253)
     assert page["loss"]["value"] == pytest.approx(((made.predict(x) - y) ** 2).mean())
     np.testing.assert_allclose(floats(page["loss"]["steps"]), ((made.predict(x) - y) ** 2).mean(axis=2)[0], rtol=1e-6)
     np.testing.assert_allclose(

@@ -181,6 +181,8 @@ def test_a_series_is_drawn_on_the_units_colours(page):
     shown.click_in("#plots .plot:nth-child(2) canvas", 0.3, 0.9)
     assert drawn(shown, "#series canvas", 0) != before
     assert shown.js("document.querySelector('#layer').options.length") == 2
+    assert shown.js("document.querySelectorAll('#plots canvas').length") == 1 + 4 + 4 + 1
+    assert drawn(shown, number=7)[1] > 20  # the gradient of every column
 
 
 @pytest.mark.parametrize("name", ["text.html", "numbers.html", "least.html"])

@@ -27,7 +27,8 @@ if TYPE_CHECKING:  # for the type alone: Model calls this module from inside a m
 
 MOST_STEPS = 2_000
 MOST_NUMBERS = 12_000_000  # a byte each, in all heat maps
-MOST_SERIES = 16  # columns of a numeric input that are drawn
+MOST_SERIES = 16  # columns of a numeric input that are drawn as lines …
+MOST_INFLUENCE = 64  # … and as rows of a heat map of the loss's gradients
 CANDIDATES = 5
 UNIT = ("sigmoid", "hard_sigmoid")  # activations from 0 to 1 …
 SIGNED = ("tanh", "softsign")  # … and from -1 to 1: what is near an end is saturated
@@ -186,8 +187,11 @@ def _input(model: "Model", asked: Asked, observed: Observed) -> dict[str, Any]:
             raise OptionError("explore: vocabulary: this network reads numbers, not indices")
         columns = _names("columns", asked.columns, x.shape[1], "one a feature") or [f"x{k}" for k in range(x.shape[1])]
         shown = x[:, :MOST_SERIES]
-        return {"symbols": text, "series": {"names": columns[:MOST_SERIES], "hidden": max(0, x.shape[1] - MOST_SERIES),
-                                            "data": _floats(shown)}}  # fmt: skip
+        series = {"names": columns[:MOST_SERIES], "hidden": max(0, x.shape[1] - MOST_SERIES), "data": _floats(shown)}
+        influence = observed.seen.saliency
+        if influence is not None and 1 < x.shape[1] <= MOST_INFLUENCE:
+            series["influence"] = {"letter": "∂L/∂x", "units": x.shape[1], "range": "free"} | _signed(influence)
+        return {"symbols": text, "series": series}
     if asked.columns is not None:
         raise OptionError("explore: columns: this network reads indices, not numbers")
     names = _names("vocabulary", asked.vocabulary, _count(model), "one an index")
@@ -231,13 +235,18 @@ def _map(inside: Inside, letter: str, values: Array) -> dict[str, Any]:
     if kind == "unit":
         made |= {"scale": 1, "data": _bytes(np.round(np.clip(values, 0, 1) * 255).astype(np.uint8))}
     else:
-        scale = float(np.abs(values).max()) or 1.0
-        made |= {"scale": scale, "data": _bytes(np.round(values / scale * 127).astype(np.int8))}
+        made |= _signed(values)
     if kind == "unit":
         made["saturated"] = [_shares(live < LOW), _shares(live > HIGH)]
     elif kind == "signed":
         made["saturated"] = [_shares(live < -HIGH), _shares(live > HIGH)]
     return made
+
+
+def _signed(values: Array) -> dict[str, Any]:
+    """Numbers of both signs: a byte each, -127 … 127 for -scale … scale."""
+    scale = float(np.abs(values).max()) or 1.0
+    return {"scale": scale, "data": _bytes(np.round(values / scale * 127).astype(np.int8))}
 
 
 def reach(inside: Inside, letter: str) -> str:
