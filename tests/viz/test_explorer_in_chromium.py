@@ -131,6 +131,7 @@ def test_controls_and_dots_pick_too(page):
     shown.js("(() => { const z = document.querySelector('#zoom'); z.value = 100; z.dispatchEvent(new Event('input')); })()")
     shown.settle()
     assert shown.js("document.querySelector('#plots canvas').clientWidth") > 2 * wide
+    assert shown.js("document.documentElement.scrollWidth") <= 1280  # the plots scroll, not the page
 
 
 def test_the_candidates_can_be_hidden(page):
