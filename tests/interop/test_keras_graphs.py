@@ -124,7 +124,7 @@ def test_layers_of_one_name(read):
             "config": {"name": name, "layers": [_dense(inside)]},
             "inbound_nodes": _calls(source, name),
         }
-        for name, inside, source in (("one", "d.e", "x"), ("two", "d_e", "one"))
+        for name, inside, source in (("one", "d.\n e", "x"), ("two", "d_e", "one"))
     )
     two["inbound_nodes"][0][0][1] = 1
     layers = [{"class_name": "InputLayer", "config": {"name": "x"}, "inbound_nodes": []}, one, two]
@@ -324,6 +324,14 @@ def test_go_backwards_with_a_mask_in_the_middle(read):
     layers = [("Masking", {"mask_value": 0.0}), ("SimpleRNN", cell), ("SimpleRNN", {**cell, "go_backwards": False})]
     with refused(FormatError, "a.h5", "turns"):
         read("a.h5", keras2(layers, [[], [np.ones((2, 2))] * 2, [np.ones((2, 2))] * 2]))
+
+
+def test_a_message_stays_short(read):
+    """Whatever network it is about."""
+    branches = [("Activation", f"a{k}", {"activation": "tanh"}, ["x"]) for k in range(60)]
+    merge = ("Concatenate", "c", {"axis": -1}, [name for _, name, *_ in branches])
+    with refused(FormatError, "a.h5", "Residual", "…"):
+        read("a.h5", graph2([X, *branches, merge, ("Add", "s", {}, ["x", "c"])]))
 
 
 def test_graphs_without_end(read):
