@@ -9,7 +9,16 @@ import numpy as np
 
 from gatewright.arrays import Array
 from gatewright.errors import FormatError, GatewrightError, MissingExtraError, MissingFileError, OptionError
-from gatewright.interop import keras_alone, keras_files, keras_graph, keras_layers, keras_masks, keras_weights, keras_wiring
+from gatewright.interop import (
+    keras_alone,
+    keras_files,
+    keras_graph,
+    keras_layers,
+    keras_masks,
+    keras_weights,
+    keras_wiring,
+    tensors,
+)
 from gatewright.interop.keras_graph import Graph, called, is_operation
 from gatewright.interop.keras_layers import Built, Given, short
 from gatewright.interop.keras_windows import WINDOWS
@@ -62,7 +71,7 @@ def _whole(stored: keras_files.Stored, config: dict[str, Any], dtype: Any) -> tu
     wide = any(array.itemsize > 4 for array in stored.arrays.values())
     own = np.float64 if wide else np.float32
     kept = {name: built.arrays[name].astype(float) for name in whole.shapes()}
-    return whole, Parameters.of(kept, built.frozen, own if dtype is None else dtype), list(dict.fromkeys(told))
+    return whole, tensors.parameters(kept, built.frozen, own if dtype is None else dtype), list(dict.fromkeys(told))
 
 
 def _check_input(whole: Sequential, shape: list[Any] | None) -> None:
