@@ -52,6 +52,7 @@ from gatewright.steps import Steps
 from gatewright.streaming import Stream
 
 if TYPE_CHECKING:  # loaded by __getattr__ below, when something of it is first used: who only runs a model does without
+    from gatewright import viz
     from gatewright.interop.onnx.session import OnnxGraph
     from gatewright.training import losses
     from gatewright.training.callbacks import Callback, CSVLogger, EarlyStopping, History, JSONLogger
@@ -126,6 +127,7 @@ __all__ = [
     "gradcheck",
     "load",
     "losses",
+    "viz",
 ]
 
 
@@ -136,6 +138,10 @@ def __getattr__(name: str) -> Any:
         from gatewright.interop.onnx.session import OnnxGraph
 
         return OnnxGraph
+    if name == "viz":
+        import gatewright.viz as viz
+
+        return viz
     from gatewright import training
 
     return getattr(training, name)
