@@ -2,8 +2,8 @@
 
 The text is what `bible -f Gen1:1-Rev22:21` prints (Debian's package bible-kjv): 4.4 million characters, a verse a line. The
 first 90 % are learned from, the next 5 % say which weights are best, and the last 5 % are the test: bits a character of an LSTM
-with 256 units. Before that, both libraries learn the same stretches from the same weights on one core, taking turns; their losses
-must agree, and their characters a second are compared. About ten minutes; --short: half a minute.
+with 256 units. Before that, both libraries learn the same stretches from the same weights on one core, taking turns; their
+losses must agree, and their characters a second are compared. About ten minutes; --short: half a minute.
 """
 
 import argparse

@@ -32,7 +32,7 @@ class Status(NamedTuple):
     ]  # one an epoch: bits a character of the held-out text; where there is none, bits a symbol of the training
 
 
-Watch = Callable[[Status], bool]  # whether to stop
+Watch = Callable[[Status], bool]  # whether to stop; after that it is called once more, with the last score
 
 
 class Enough(Exception):
@@ -81,6 +81,7 @@ class Lesson(Callback):
         except Enough:
             if self.score is not None and self.updates % self.per_epoch:
                 self._judge(model.parameters.flat, self.score())
+                self.watch(self.status)
         if self.best is not None:
             with model.parameters.edit() as flat:
                 flat[:] = self.best
