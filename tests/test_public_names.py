@@ -83,7 +83,7 @@ MEMBERS = {
     ),
     "Stream": "reset run state step",
     "OnnxGraph": "inputs outputs run",
-    "TextModel": "bits load model sample save score train vocabulary",
+    "TextModel": "bits load sample save score train",
     "Parameters": "edit flat trainable version",
     "LSTM": "backward forward init steps_out",
     "losses": "binary_cross_entropy cross_entropy gaussian_nll huber mae mse quantile",

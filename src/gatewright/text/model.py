@@ -60,9 +60,8 @@ class TextModel:
                 fits = first == Embedding(size, first.size) and last == Dense(last.input_size, size)
             case _:
                 fits = False
-        if not fits:
+        if not fits or self.model.layer.shape_out((1, 2)) != (1, 2, size):
             raise OptionError(f"a text model of {size} symbols: got {self.model.layer}, wanted the network that `train` makes")
-        self.model.layer.shape_out((1, 1))
         if self.model.layer.chunk_problem:
             raise OptionError(f"a text model reads from the beginning: {self.model.layer.chunk_problem}")
 
