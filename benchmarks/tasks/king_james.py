@@ -13,9 +13,9 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 
 import numpy as np
-import torch
 
 import gatewright as gw
 from gatewright.text.lesson import CLIP, Status, stretches
@@ -41,6 +41,8 @@ def bible() -> str:
 
 def torch_learner(model: gw.Model, settings: TextSettings) -> Learn:
     """Learns as `fit` does, in PyTorch, time first, from the weights of `model`, which may learn on."""
+    import torch
+
     torch.set_num_threads(1)
     embedding, _, dense = model.network.children.values()
     parts = torch.nn.Embedding(embedding.count, embedding.size), torch.nn.LSTM(embedding.size, settings.hidden)
@@ -85,17 +87,18 @@ def race(text: str, settings: TextSettings) -> list[tuple[float, float]]:
     x, y = stretches(vocabulary.encode(text, "text"), settings)
     model = gw.Model(settings.network(vocabulary.size), seed=0, threads=1)
     learners, pairs = (our_learner(model, settings), torch_learner(model, settings)), []
-    for turn in range(TURNS + 1):
+    first = [learn(x[: settings.batch, : settings.window], y[: settings.batch, : settings.window]) for learn in learners]
+    assert abs(first[0] - first[1]) < 1e-4, f"they aren't the same network: losses {first}"
+    for turn in range(TURNS):
         rows = slice(turn * settings.batch, (turn + 1) * settings.batch)
         pair, losses = [0.0, 0.0], [0.0, 0.0]
         for who in (0, 1) if turn % 2 else (1, 0):
             begin = time.perf_counter()
             losses[who] = learners[who](x[rows], y[rows])
             pair[who] = x[rows].size / (time.perf_counter() - begin)
-        if turn:
-            pairs.append((pair[0], pair[1]))
-        else:  # the first one compiles and warms up, and nothing has drifted apart yet
-            assert abs(losses[0] - losses[1]) < 0.01, f"they don't learn the same: losses {losses}"
+        # PyTorch trains two biases where one would do, so that they drift apart a little.
+        assert abs(losses[0] - losses[1]) < 0.1, f"they don't learn the same: losses {losses}"
+        pairs.append((pair[0], pair[1]))
     return pairs
 
 
@@ -119,7 +122,7 @@ def main() -> None:
     ratio = statistics.median(ours / theirs for ours, theirs in pairs)
     ours, theirs = (statistics.median(speeds) for speeds in zip(*pairs, strict=True))
     spread = f"{min(a / b for a, b in pairs):.2f} to {max(a / b for a, b in pairs):.2f}"
-    print(f"characters a second: gatewright {ours:,.0f}, PyTorch {torch.__version__} {theirs:,.0f}")
+    print(f"characters a second: gatewright {ours:,.0f}, PyTorch {version('torch')} {theirs:,.0f}")
     print(f"ratio: {ratio:.2f} ({spread} over {TURNS} turns); the bar is {BAR_SPEED}", flush=True)
     if args.race:
         return

@@ -85,6 +85,15 @@ def test_until_ends_a_sample(capsys, model):
     assert stopped == whole[: whole.index(end) + 2] + "\n"
 
 
+def test_ctrl_c_ends_a_sample_that_is_already_printed(capsys, monkeypatch, model):
+    def interrupted(*given, **options):
+        yield "小"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(TextModel, "sample", interrupted)
+    assert run(capsys, "text", "sample", model, "--prime", "春天的") == (130, "春天的小\n", "")
+
+
 def test_scores_line_by_line(capsys, tmp_path, model):
     lines = ["小貓等著雪。", "", "雪等著小貓。"]
     (tmp_path / "other.txt").write_bytes("\n".join(lines).encode())

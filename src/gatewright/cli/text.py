@@ -19,6 +19,8 @@ from gatewright.text.model import Score, TextModel
 from gatewright.text.settings import CELLS, LEVELS, TextSettings, check
 from gatewright.training.callbacks import counted
 
+INTERRUPTED = 130  # after Ctrl-C, as shells have it
+
 # flag, what argparse does with it, what the help says; the names are those of TextSettings.
 OPTIONS: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("--level", {"choices": LEVELS}, "of the symbols"),
@@ -108,7 +110,7 @@ def run_train(args: argparse.Namespace) -> int:
     if not reader.stopped:
         return 0
     print(f"interrupted: the best model so far, after {counted(reader.epoch, 'epoch')}, is in {path}", file=sys.stderr)
-    return 130
+    return INTERRUPTED
 
 
 def run_sample(args: argparse.Namespace) -> int:
@@ -123,14 +125,17 @@ def run_sample(args: argparse.Namespace) -> int:
     )
     _speak_utf8()
     print(args.prime, end="", flush=True)
-    written = ""
-    for character in drawn:
-        print(character, end="", flush=True)
-        written = (written + character)[-len(args.until) :] if args.until else ""
-        if args.until and written == args.until:
-            break
+    tail, code = "", 0
+    try:
+        for character in drawn:
+            print(character, end="", flush=True)
+            tail = (tail + character)[-len(args.until or " ") :]
+            if tail == args.until:
+                break
+    except KeyboardInterrupt:
+        code = INTERRUPTED  # what is printed is the result
     print()
-    return 0
+    return code
 
 
 def run_score(args: argparse.Namespace) -> int:

@@ -21,14 +21,15 @@ class TextSettings:
     read. minutes: ends the training, however many epochs are left; without both it is ten epochs. learning_rate: of Adam, at
     the beginning, above 0 and below 1; it falls to zero. held_out: share of the text, its end, by which the best weights are
     found; 0: none, and the last weights are kept. min_count: characters that are rarer become one unknown symbol. seed: of
-    every random number, from 0 up. Raises OptionError for an impossible value.
+    every random number, from 0 up. Window, batch and learning_rate were chosen by benchmarks/tasks/select_text.py. Raises
+    OptionError for an impossible value.
     """
 
     level: str = "char"
     cell: str = "lstm"
     hidden: int = 256
     layers: int = 1
-    window: int = 100
+    window: int = 50
     batch: int = 32
     epochs: int | None = None
     minutes: float | None = None
