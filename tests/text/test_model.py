@@ -138,15 +138,32 @@ def test_the_learning_rate_falls_to_zero():
     assert 0 < rates[-1] < 0.001
 
 
-@pytest.mark.parametrize("text", ["", "a", "abcdefghij"])
+def test_a_text_of_one_character():
+    learned = TextModel.train("a" * 40, SMALL)
+    assert learned.score("aaa").bits == 0
+    assert "".join(learned.sample(3)) == "aaa"
+
+
+@pytest.mark.parametrize("text", ["a", "abcdefghij"])
 def test_a_text_that_is_too_short(text):
     with refused(DataError, "text: got", "more than 10"):
         TextModel.train(text, SMALL)
 
 
-def test_a_text_of_another_type():
-    with refused(DataError, "got bytes"):
-        TextModel.train(b"abc", SMALL)
+@pytest.mark.parametrize("level", ["char", "byte"])
+def test_no_text_at_all(level):
+    with refused(DataError, "text: "):
+        TextModel.train("", replace(SMALL, level=level))
+
+
+def test_texts_of_another_type():
+    for level in ("char", "byte"):
+        with refused(DataError, "text: got bytes, wanted str"):
+            TextModel.train(b"abc", replace(SMALL, level=level))
+        with refused(DataError, "text: got bytes, wanted str"):
+            untrained("ab", level).score(b"ab")
+        with refused(DataError, "prime: got int, wanted str"):
+            untrained("ab", level).sample(3, prime=3)
 
 
 @pytest.mark.parametrize(

@@ -68,3 +68,8 @@ def test_impossible_vocabularies(characters, word):
 def test_a_min_count_that_leaves_nothing():
     with refused(DataError, "min_count=3"):
         Vocabulary.of("aabb", "char", 3)
+
+
+def test_no_byte_is_unknown():
+    with refused(DataError, "bytes are all known"):
+        Vocabulary(None, unknown=True)

@@ -69,16 +69,14 @@ class TextModel:
 
     @classmethod
     def train(cls, text: str, settings: TextSettings | None = None, watch: Watch = lambda _: False) -> "TextModel":
-        """A model trained on a text, with the weights that predict its held-out end best.
+        """A model trained on a text, with the weights that predict its held-out end best; that end's characters are known too.
 
         watch: called with a Status after every update; True ends the training with the best weights so far. Raises DataError
         for a text that is too short or no text, OptionError for impossible settings, NotFiniteError as `Model.fit` does.
         """
         settings = settings or TextSettings()
-        if not isinstance(text, str):
-            raise DataError(f"text: got {type(text).__name__}, wanted str")
+        vocabulary = Vocabulary.of(text, settings.level, settings.min_count)
         cut = len(text) - round(len(text) * settings.held_out)
-        vocabulary = Vocabulary.of(text, settings.level, settings.min_count) if text else Vocabulary()
         symbols, held = vocabulary.encode(text[:cut], "text"), text[cut:]
         if len(symbols) <= settings.window or (settings.held_out and not held):
             raise DataError(

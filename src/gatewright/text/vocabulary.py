@@ -25,15 +25,18 @@ class Vocabulary:
     def __post_init__(self) -> None:
         if self.characters is not None and len(set(codes(self.characters, "characters").tolist())) != len(self.characters):
             raise DataError("characters: one of them stands there twice")
+        if self.characters is None and self.unknown:
+            raise DataError("unknown: bytes are all known")
         if self.characters == "":
             raise DataError("characters: there is none that is known")
 
     @classmethod
     def of(cls, text: str, level: str, min_count: int) -> "Vocabulary":
         """The vocabulary for a text: "byte", or "char" with one symbol for all characters rarer than `min_count`."""
+        points = codes(text, "text")
         if level == "byte":
             return cls()
-        counts = np.bincount(codes(text, "text"))
+        counts = np.bincount(points)
         known = np.flatnonzero(counts >= min_count)
         if not len(known):
             raise DataError(f"text: no character stands there as often as min_count={min_count} asks")
@@ -75,7 +78,9 @@ class Vocabulary:
 
 
 def codes(text: str, name: str) -> Array:
-    """The Unicode codes (N,) of a text. Raises DataError, with `name`, for half a surrogate pair, which is no character."""
+    """The Unicode codes (N,) of a text. Raises DataError, with `name`, for half a surrogate pair, and for what is no str."""
+    if not isinstance(text, str):
+        raise DataError(f"{name}: got {type(text).__name__}, wanted str")
     try:
         return np.frombuffer(text.encode("utf-32-le"), np.uint32)
     except UnicodeEncodeError as error:
