@@ -8,22 +8,11 @@ from refusals import refused
 
 import gatewright as gw
 from gatewright.errors import FormatError
-from gatewright.interop import hdf5, keras_graph
+from gatewright.interop import keras_graph
+
+pytestmark = pytest.mark.usefixtures("quick")
 
 LAST = {"return_sequences": False}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick():
-    """No process for every file: these are known to be whole."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hdf5, "read", keras_goldens.here)
-        yield
-
-
-@pytest.fixture
-def read(tmp_path):
-    return keras_goldens.reader(tmp_path)
 
 
 # ------------------------------------------------------------------------------------------------ what they become
