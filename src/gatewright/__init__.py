@@ -54,6 +54,8 @@ from gatewright.streaming import Stream
 if TYPE_CHECKING:  # loaded by __getattr__ below, when something of it is first used: who only runs a model does without
     from gatewright import viz
     from gatewright.interop.onnx.session import OnnxGraph
+    from gatewright.text.model import TextModel
+    from gatewright.text.settings import TextSettings
     from gatewright.training import losses
     from gatewright.training.callbacks import Callback, CSVLogger, EarlyStopping, History, JSONLogger
     from gatewright.training.checkpoint import Checkpoint, ResumeWarning
@@ -118,6 +120,8 @@ __all__ = [
     "StepDecay",
     "Steps",
     "Stream",
+    "TextModel",
+    "TextSettings",
     "UninformativeError",
     "Warmup",
     "from_keras",
@@ -142,6 +146,14 @@ def __getattr__(name: str) -> Any:
         import gatewright.viz as viz
 
         return viz
+    if name == "TextModel":
+        from gatewright.text.model import TextModel
+
+        return TextModel
+    if name == "TextSettings":
+        from gatewright.text.settings import TextSettings
+
+        return TextSettings
     from gatewright import training
 
     return getattr(training, name)

@@ -21,6 +21,12 @@ SIZES = ("input_size", "hidden_size", "output_size", "kernel_size", "projection"
 
 MOST_STEPS = 1 << 20
 
+# What a file may hold that is more than a model, and who takes it.
+MORE = {
+    "forecaster": "`gatewright predict` takes it, with a CSV file",
+    "text model": "`gatewright text` takes it, or gw.TextModel.load",
+}
+
 
 def write_bytes(path: Any, content: bytes, sync: bool = False) -> None:
     """Writes a file whole or not at all: to a temporary name beside it, `.NAME.…`, then renamed.
@@ -107,8 +113,9 @@ def _parse(path: Path, text: str | None) -> dict[str, Any]:
 
 def read_model(description: dict[str, Any], tensors: dict[str, Array], path: Any) -> tuple[Layer, Parameters]:
     """The layer and the parameters that a Model's `describe` told of."""
-    if description.get("kind") == "forecaster":
-        raise FormatError(f"{path}: a forecaster, which is more than a model: `gatewright predict` takes it, with a CSV file")
+    for kind, taken in MORE.items():
+        if description.get("kind") == kind:
+            raise FormatError(f"{path}: a {kind}, which is more than a model: {taken}")
     layer = read_layer(description, tensors, path)
     network = layer if isinstance(layer, Sequential) else Sequential(layer)
     dtype, frozen = description.get("dtype"), description.get("frozen")

@@ -8,22 +8,11 @@ from refusals import refused
 
 import gatewright as gw
 from gatewright.errors import FormatError
-from gatewright.interop import hdf5, keras_graph
+from gatewright.interop import keras_graph
+
+pytestmark = pytest.mark.usefixtures("quick")
 
 LAST = {"return_sequences": False}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick():
-    """No process for every file: these are known to be whole."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hdf5, "read", keras_goldens.here)
-        yield
-
-
-@pytest.fixture
-def read(tmp_path):
-    return keras_goldens.reader(tmp_path)
 
 
 # ------------------------------------------------------------------------------------------------ what they become
@@ -124,7 +113,7 @@ def test_layers_of_one_name(read):
             "config": {"name": name, "layers": [_dense(inside)]},
             "inbound_nodes": _calls(source, name),
         }
-        for name, inside, source in (("one", "d.e", "x"), ("two", "d_e", "one"))
+        for name, inside, source in (("one", "d.\n e", "x"), ("two", "d_e", "one"))
     )
     two["inbound_nodes"][0][0][1] = 1
     layers = [{"class_name": "InputLayer", "config": {"name": "x"}, "inbound_nodes": []}, one, two]
@@ -324,6 +313,14 @@ def test_go_backwards_with_a_mask_in_the_middle(read):
     layers = [("Masking", {"mask_value": 0.0}), ("SimpleRNN", cell), ("SimpleRNN", {**cell, "go_backwards": False})]
     with refused(FormatError, "a.h5", "turns"):
         read("a.h5", keras2(layers, [[], [np.ones((2, 2))] * 2, [np.ones((2, 2))] * 2]))
+
+
+def test_a_message_stays_short(read):
+    """Whatever network it is about."""
+    branches = [("Activation", f"a{k}", {"activation": "tanh"}, ["x"]) for k in range(60)]
+    merge = ("Concatenate", "c", {"axis": -1}, [name for _, name, *_ in branches])
+    with refused(FormatError, "a.h5", "Residual", "…"):
+        read("a.h5", graph2([X, *branches, merge, ("Add", "s", {}, ["x", "c"])]))
 
 
 def test_graphs_without_end(read):

@@ -1,29 +1,16 @@
 """Keras' files: what Keras gave from them, forward and back, is given here."""
 
-import keras_goldens
 import numpy as np
 import pytest
 from keras_goldens import GOLDEN, golden, keras2, with_option
 
 import gatewright as gw
 from gatewright import inputs
-from gatewright.interop import hdf5
 from gatewright.steps import Steps
 
+pytestmark = pytest.mark.usefixtures("quick")
+
 ENDS = (".keras", ".h5")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick():
-    """No process for every file: these are known to be whole."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hdf5, "read", keras_goldens.here)
-        yield
-
-
-@pytest.fixture
-def read(tmp_path):
-    return keras_goldens.reader(tmp_path)
 
 
 # ------------------------------------------------------------------------------------------------ the same numbers

@@ -5,7 +5,6 @@ import zipfile
 from io import BytesIO
 
 import h5py
-import keras_goldens
 import numpy as np
 import pytest
 from keras_goldens import GOLDEN, content, golden, keras2, tree, weights2, zipped2
@@ -13,22 +12,10 @@ from refusals import refused
 
 import gatewright as gw
 from gatewright.errors import FormatError, OptionError
-from gatewright.interop import hdf5
+
+pytestmark = pytest.mark.usefixtures("quick")
 
 LAST = {"return_sequences": False}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick():
-    """No process for every file: these are known to be whole."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hdf5, "read", keras_goldens.here)
-        yield
-
-
-@pytest.fixture
-def read(tmp_path):
-    return keras_goldens.reader(tmp_path)
 
 
 def inside(name):

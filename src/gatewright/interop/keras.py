@@ -50,7 +50,8 @@ def read(source: Any, network: Layer | None, dtype: Any) -> tuple[Layer, Paramet
         raise
     except GatewrightError as error:
         kind = OptionError if isinstance(error, OptionError) and str(error).startswith("network") else FormatError
-        raise kind(f"{os.fspath(source)}: {error}") from None
+        text = str(error)  # which may have a whole network in it
+        raise kind(f"{os.fspath(source)}: {text if len(text) < 500 else f'{text[:480]}…'}") from None
 
 
 def _whole(stored: keras_files.Stored, config: dict[str, Any], dtype: Any) -> tuple[Layer, Parameters, list[str]]:
