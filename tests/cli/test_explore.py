@@ -7,6 +7,8 @@ import pytest
 
 import gatewright as gw
 from gatewright import cli
+from gatewright.text.model import TextModel
+from gatewright.text.vocabulary import Vocabulary
 
 CHARACTERS = "ab c\n"
 
@@ -123,3 +125,41 @@ def test_a_text_too_long_to_read_is_refused(capsys, tmp_path, text, monkeypatch)
     code, _, err = run(capsys, "explore", tmp_path / "text.safetensors", tmp_path / "text.txt", "-o", tmp_path / "p.html")
     assert code == 2
     assert "8 bytes, and at most 3 are read" in err
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "shown"),
+    [(Vocabulary("ab c\n"), list("ab c\n")), (Vocabulary("ab\n", unknown=True), ["a", "b", "\n", "\N{REPLACEMENT CHARACTER}"])],
+)
+def test_a_text_model_knows_its_characters(capsys, tmp_path, vocabulary, shown):
+    net = gw.Sequential(gw.Embedding(len(shown), 3), gw.GRU(3, 4), gw.Dense(4, len(shown)))
+    made = TextModel(vocabulary, gw.Model(net, seed=0))
+    made.save(tmp_path / "m.safetensors")
+    (tmp_path / "text.txt").write_text("xab cab\nc"[1 - vocabulary.unknown :], newline="\n")
+    page = tmp_path / "page.html"
+    assert run(capsys, "explore", tmp_path / "m.safetensors", tmp_path / "text.txt", "-o", page, "--title", "t")[0] == 0
+    x = vocabulary.encode((tmp_path / "text.txt").read_text(), "text")
+    assert page.read_text(encoding="utf-8") == made.model.explore(x, vocabulary=shown, title="t").html
+
+
+def test_a_text_model_of_bytes(capsys, tmp_path):
+    net = gw.Sequential(gw.Embedding(256, 3), gw.GRU(3, 4), gw.Dense(4, 256))
+    TextModel(Vocabulary(), gw.Model(net, seed=0)).save(tmp_path / "m.safetensors")
+    (tmp_path / "text.txt").write_text("aé\n", encoding="utf-8", newline="\n")
+    page = tmp_path / "page.html"
+    assert run(capsys, "explore", tmp_path / "m.safetensors", tmp_path / "text.txt", "-o", page)[0] == 0
+    assert '"symbols":["a","c3","a9","\\n"]' in page.read_text(encoding="utf-8")
+    for option in ("--characters", "--vocabulary", "--target", "--prefix"):
+        code, _, err = run(capsys, "explore", tmp_path / "m.safetensors", tmp_path / "text.txt", "-o", page, option, "a")
+        assert (code, err.count("\n")) == (2, 1)
+        assert f"{option}: " in err
+        assert "is a text model, which knows its symbols itself" in err
+
+
+def test_a_character_that_a_text_model_does_not_know_is_refused(capsys, tmp_path):
+    net = gw.Sequential(gw.Embedding(2, 3), gw.GRU(3, 4), gw.Dense(4, 2))
+    TextModel(Vocabulary("ab"), gw.Model(net, seed=0)).save(tmp_path / "m.safetensors")
+    (tmp_path / "text.txt").write_text("abx")
+    code, _, err = run(capsys, "explore", tmp_path / "m.safetensors", tmp_path / "text.txt", "-o", tmp_path / "page.html")
+    assert code == 2
+    assert "text.txt: the model knows no 'x'" in err

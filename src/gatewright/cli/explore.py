@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from gatewright import files
 from gatewright.arrays import Array
 from gatewright.checks import whole_number
 from gatewright.cli import models
 from gatewright.data.tables import Table, read_table
 from gatewright.errors import DataError, FormatError, MissingFileError, OptionError
 from gatewright.files import write_bytes
+from gatewright.interop import formats
 from gatewright.model import Model
+from gatewright.text.model import KIND, TextModel
 from gatewright.viz.explore import MOST_STEPS, Page
 
 LARGEST = 64 * 2**20  # bytes of a text that are read
@@ -27,11 +30,11 @@ def add_to(commands: Any) -> None:
         description="Runs a model over one sequence and writes an HTML file of its own: gates and states over time, unit by "
         "unit, saturation, gradients, saliency, and for a text what the model expects next. A browser shows it.",
     )
-    command.add_argument("model", metavar="MODEL", help="of gatewright, Keras, PyTorch, ONNX or RTNeural")
+    command.add_argument("model", metavar="MODEL", help="of gatewright, `gatewright text`, Keras, PyTorch, ONNX or RTNeural")
     command.add_argument(
         "input", metavar="INPUT",
         help="CSV with a header line and a row a step; for a model that begins with an Embedding a text file: whole numbers "
-        "with spaces between them, or with --vocabulary or --characters text",
+        "with spaces between them, or with --vocabulary or --characters text; a model of `gatewright text` reads text",
     )  # fmt: skip
     command.add_argument("-o", dest="page", metavar="PAGE.html", required=True, help="write here")
     command.add_argument("--vocabulary", metavar="FILE.json", help="a JSON list of the symbols, in the order of their indices")
@@ -49,14 +52,37 @@ def run(args: argparse.Namespace) -> int:
     whole_number("--first", args.first, 0)
     if args.steps is not None:
         whole_number("--steps", args.steps)
-    found = models.read(args.model, args)
-    page = _of_symbols(found.model, args) if found.model.layer.takes_indices else _of_numbers(found.model, args)
+    page, notes = _page(args)
     content = page.html.encode()
     write_bytes(Path(args.page), content)
-    for note in found.notes:
+    for note in notes:
         print(f"note: {note}")
     print(f"{args.page}: {len(content):,} bytes; open it in a browser")
     return 0
+
+
+def _page(args: argparse.Namespace) -> tuple[Page, list[str]]:
+    """The page, and what the model's reader warned of."""
+    if formats.recognise(args.model) == "gatewright" and files.load(args.model)[1].get("kind") == KIND:
+        return _of_a_text_model(args), []
+    found = models.read(args.model, args)
+    of = _of_symbols if found.model.layer.takes_indices else _of_numbers
+    return of(found.model, args), found.notes
+
+
+def _of_a_text_model(args: argparse.Namespace) -> Page:
+    """The page for a model that `gatewright text` made, which knows its symbols."""
+    for option in ("vocabulary", "characters", "target", *models.OPTIONS):
+        if getattr(args, option) is not None:
+            raise OptionError(f"--{option}: {args.model} is a {KIND}, which knows its symbols itself")
+    made = TextModel.load(args.model)
+    x = _part(made.vocabulary.encode(_text(args.input), args.input), args)
+    if made.vocabulary.characters is None:
+        symbols = [chr(byte) if byte == 10 or 32 <= byte < 127 else f"{byte:02x}" for byte in range(256)]
+    else:
+        symbols = [*made.vocabulary.characters, *(["\N{REPLACEMENT CHARACTER}"] if made.vocabulary.unknown else [])]
+    page: Page = made.model.explore(x, vocabulary=symbols, title=_title(args))
+    return page
 
 
 def _title(args: argparse.Namespace) -> str:
