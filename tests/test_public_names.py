@@ -73,24 +73,27 @@ PUBLIC = [
     "gradcheck",
     "load",
     "losses",
+    "viz",
 ]
 
 # What these must at least have, and take by these names.
 MEMBERS = {
     "Model": (
-        "evaluate fit freeze get_weights gradcheck gradients kernels layer parameters predict run save set_weights state_like "
-        "stream summary to_keras to_pytorch to_rtneural unfreeze"
+        "evaluate explore fit freeze get_weights gradcheck gradients kernels layer parameters predict run save set_weights "
+        "state_like stream summary to_keras to_pytorch to_rtneural unfreeze"
     ),
     "Stream": "reset run state step",
     "OnnxGraph": "inputs outputs run",
     "TextModel": "bits load sample save score train",
     "Parameters": "edit flat trainable version",
     "LSTM": "backward forward init steps_out",
+    "viz": "confusion_matrix gate_maps learning_curve",
     "losses": "binary_cross_entropy cross_entropy gaussian_nll huber mae mse quantile",
 }
 ARGUMENTS = {
     "Model": "dtype kernel layer seed threads",
     "Model.evaluate": "loss metrics x y",
+    "Model.explore": "columns loss path text title vocabulary x y",
     "Model.fit": (
         "accumulate batch_size callbacks checkpoint class_weight clip_norm clip_value epochs lengths loss mask metrics "
         "optimizer resume sample_weight schedule shuffle starts stateful tbptt validation verbose x y"

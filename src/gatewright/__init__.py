@@ -52,6 +52,7 @@ from gatewright.steps import Steps
 from gatewright.streaming import Stream
 
 if TYPE_CHECKING:  # loaded by __getattr__ below, when something of it is first used: who only runs a model does without
+    from gatewright import viz
     from gatewright.interop.onnx.session import OnnxGraph
     from gatewright.text.model import TextModel
     from gatewright.text.settings import TextSettings
@@ -130,6 +131,7 @@ __all__ = [
     "gradcheck",
     "load",
     "losses",
+    "viz",
 ]
 
 
@@ -140,6 +142,10 @@ def __getattr__(name: str) -> Any:
         from gatewright.interop.onnx.session import OnnxGraph
 
         return OnnxGraph
+    if name == "viz":
+        import gatewright.viz as viz
+
+        return viz
     if name == "TextModel":
         from gatewright.text.model import TextModel
 
