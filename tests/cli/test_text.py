@@ -215,10 +215,10 @@ def test_a_bar_where_someone_watches(capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     with Reader(TextSettings(epochs=2)) as reader:
         task = reader._console.bar.tasks[0]
-        assert reader(Status(0, 0.25, 1000, 2.0, ())) is False
+        assert reader(Status(0, 2, 0.25, 1000, 2.0, ())) is False
         assert (task.completed, task.fields["speed"], task.fields["score"]) == (0.25, "500 characters a second", "")
-        assert reader(Status(1, 0.5, 2000, 4.0, (1.5,))) is False
-        reader(Status(1, 0.75, 3000, 6.0, (1.5,)))
+        assert reader(Status(1, 2, 0.5, 2000, 4.0, (1.5,))) is False
+        reader(Status(1, 2, 0.75, 3000, 6.0, (1.5,)))
         assert (task.completed, task.fields["score"]) == (0.75, "1.500 bits a character held out")
     said = " ".join(capsys.readouterr().err.split())
     assert said.count("epoch 1 of 2: 1.500 bits a character held out, 500 characters a second, 0.1 minutes left") == 1

@@ -122,6 +122,12 @@ def test_minutes_end_a_training():
     assert len(seen[1].scores) == 1
 
 
+@pytest.mark.parametrize(("length", "epochs"), [(400, 150), (8000, 30), (100_000, 10)])
+def test_a_short_text_is_read_more_often(length, epochs):
+    made = lesson.Lesson(replace(SMALL, batch=8, epochs=None), np.zeros(length, int), None, lambda _: False)
+    assert made.status.epochs == epochs
+
+
 def test_the_learning_rate_falls_to_zero():
     rates = []
 

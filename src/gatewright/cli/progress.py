@@ -6,7 +6,7 @@ import threading
 from types import FrameType
 from typing import Any
 
-from gatewright.text.lesson import EPOCHS, Status
+from gatewright.text.lesson import Status
 from gatewright.text.settings import TextSettings
 from gatewright.training.progress import bar
 
@@ -89,7 +89,6 @@ class Reader:
     def __init__(self, settings: TextSettings) -> None:
         self.symbol = {"char": "character", "byte": "byte"}[settings.level]
         self.unit = "bits a character held out" if settings.held_out else f"bits a {self.symbol}"
-        self.epochs = settings.epochs or (EPOCHS if settings.minutes is None else None)
         self.epoch, self.scores = 0, list[float]()
         self._console = Console(_share_bar() if sys.stderr.isatty() else None)
 
@@ -111,7 +110,7 @@ class Reader:
         if len(status.scores) > len(self.scores):
             self.epoch, self.scores = status.epoch, list(status.scores)
             what = f"epoch {self.epoch}" if len(self.scores) == self.epoch else f"a part of epoch {self.epoch + 1}"
-            what += f" of {self.epochs}" if self.epochs else ""
+            what += f" of {status.epochs}" if status.epochs else ""
             left = status.seconds * (1 / status.share - 1) / 60
             self._console.say(f"{what}: {self.scores[-1]:.3f} {self.unit}, {speed}, {left:.1f} minutes left")
         if self._console.bar:

@@ -29,7 +29,7 @@ OPTIONS: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("--layers", {"type": int, "metavar": "N"}, "recurrent layers"),
     ("--window", {"type": int, "metavar": "N"}, "steps that back-propagation reaches back; the state goes further"),
     ("--batch", {"type": int, "metavar": "N"}, "stretches of the text that are learned side by side"),
-    ("--epochs", {"type": int, "metavar": "N"}, f"times that the text is read (default {EPOCHS}, without --minutes)"),
+    ("--epochs", {"type": int, "metavar": "N"}, f"times that the text is read (default {EPOCHS}, more of short texts)"),
     ("--minutes", {"type": float, "metavar": "M"}, "to learn, at most"),
     ("--learning-rate", {"type": float, "metavar": "X"}, "of Adam, at the beginning"),
     ("--held-out", {"type": float, "metavar": "X"}, "share of the text, its end, that says which weights are best"),

@@ -14,8 +14,8 @@ from gatewright.training.callbacks import Callback, Info
 from gatewright.training.optimizers import Adam
 from gatewright.training.schedules import Clock
 
-EPOCHS = 10  # where the settings say neither epochs nor minutes
-ENDLESS = 10**9  # epochs, where minutes end the training
+EPOCHS, UPDATES = 10, 3000  # where the settings say neither epochs nor minutes: so many epochs, and so many updates at least
+ENDLESS = 10**9  # epochs, where minutes alone end the training
 STRETCH = 20  # windows of text that are read from one fresh state
 CLIP = 1.0  # the largest norm of a gradient
 
@@ -24,6 +24,7 @@ class Status(NamedTuple):
     """How far a training is, after an update or an epoch."""
 
     epoch: int  # finished
+    epochs: int | None  # in all; None where minutes alone end it
     share: float  # of the whole training, 0 to 1
     symbols: int  # learned from so far
     seconds: float  # since the beginning
@@ -60,10 +61,10 @@ class Lesson(Callback):
         """symbols (N,): the text to learn. score: bits a character of the held-out text, None where there is none."""
         self.settings, self.score, self.watch = settings, score, watch
         self.x, self.y = stretches(symbols, settings)
-        self.limit = None if settings.minutes is None else settings.minutes * 60
-        self.epochs = settings.epochs or (EPOCHS if self.limit is None else ENDLESS)
         rows, length = self.x.shape
         self.per_epoch = -(-rows // settings.batch) * -(-length // settings.window)  # updates
+        self.limit = None if settings.minutes is None else settings.minutes * 60
+        self.epochs = settings.epochs or (max(EPOCHS, -(-UPDATES // self.per_epoch)) if self.limit is None else ENDLESS)
         self.epoch = self.updates = 0
         self.scores: tuple[float, ...] = ()
         self.best: Array | None = None
@@ -98,7 +99,8 @@ class Lesson(Callback):
         if self.limit is not None:
             share = max(share, seconds / self.limit)
         symbols = round(self.updates / self.per_epoch * self.x.size)
-        return Status(self.epoch, min(share, 1.0), symbols, seconds, self.scores)
+        epochs = None if self.epochs == ENDLESS else self.epochs
+        return Status(self.epoch, epochs, min(share, 1.0), symbols, seconds, self.scores)
 
     def on_update_end(self, info: Info) -> None:
         """Asks whether to go on; after the last update of an epoch `on_epoch_end` does."""

@@ -18,11 +18,11 @@ class TextSettings:
 
     level: "char" or "byte". cell, hidden, layers: the recurrent network, "lstm", "gru" or "rnn". window: steps that
     back-propagation reaches back. batch: stretches of the text that are learned side by side. epochs: times that the text is
-    read. minutes: ends the training, however many epochs are left; without both it is ten epochs. learning_rate: of Adam, at
-    the beginning, above 0 and below 1; it falls to zero. held_out: share of the text, its end, by which the best weights are
-    found; 0: none, and the last weights are kept. min_count: characters that are rarer become one unknown symbol. seed: of
-    every random number, from 0 up. Window, batch and learning_rate were chosen by benchmarks/tasks/select_text.py. Raises
-    OptionError for an impossible value.
+    read. minutes: ends the training, however many epochs are left; without both it is ten epochs, or as many as make 3,000
+    updates of a short text. learning_rate: of Adam, at the beginning, above 0 and below 1; it falls to zero. held_out: share
+    of the text, its end, by which the best weights are found; 0: none, and the last weights are kept. min_count: characters
+    that are rarer become one unknown symbol. seed: of every random number, from 0 up. Window, batch and learning_rate were
+    chosen by benchmarks/tasks/select_text.py. Raises OptionError for an impossible value.
     """
 
     level: str = "char"
