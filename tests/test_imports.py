@@ -75,3 +75,13 @@ def test_the_gate_explorer_needs_nothing_from_outside() -> None:
 def test_pictures_without_matplotlib_name_the_extra() -> None:
     source = "import gatewright as gw\ntry:\n    gw.viz.gate_maps\nexcept gw.MissingExtraError as error:\n    print(error)"
     assert python(f"{HIDE}\n{source}") == "gw.viz.gate_maps needs matplotlib: pip install 'gatewright[plot]'\n"
+
+
+def test_an_estimator_without_scikit_learn_names_the_extra() -> None:
+    source = "import gatewright as gw\ntry:\n    gw.SequenceClassifier\nexcept gw.MissingExtraError as error:\n    print(error)"
+    assert "gatewright[sklearn]" in python(f"{HIDE}\n{source}")
+
+
+def test_estimators_load_scikit_learn_with_their_first_use() -> None:
+    there = "print('sklearn' in sys.modules)"
+    assert python(f"import sys, gatewright as gw\n{there}\ngw.SequenceRegressor\n{there}").split() == ["False", "True"]

@@ -56,6 +56,8 @@ PUBLIC = [
     "ResumeWarning",
     "SGD",
     "Schedule",
+    "SequenceClassifier",
+    "SequenceRegressor",
     "Sequential",
     "ShapeError",
     "Shared",
@@ -83,6 +85,8 @@ MEMBERS = {
         "state_like stream summary to_keras to_pytorch to_rtneural unfreeze"
     ),
     "Stream": "reset run state step",
+    "SequenceClassifier": "fit get_params partial_fit predict predict_log_proba predict_proba score set_params",
+    "SequenceRegressor": "fit get_params partial_fit predict score set_params",
     "OnnxGraph": "inputs outputs run",
     "TextModel": "bits load sample save score train",
     "Parameters": "edit flat trainable version",
@@ -115,6 +119,15 @@ ARGUMENTS = {
     "TextModel.sample": "length prime seed temperature top_k top_p",
     "TextModel.load": "kernel path threads",
     "TextSettings": "batch cell epochs held_out hidden layers learning_rate level min_count minutes seed window",
+    **dict.fromkeys(
+        ("SequenceClassifier", "SequenceRegressor"),
+        "batch_size bidirectional cell clip_norm dropout dtype early_stopping epochs hidden_size kernel layout learning_rate "
+        "num_layers optimizer patience pooling random_state schedule standardize threads validation_fraction verbose "
+        "warm_start",
+    ),
+    "SequenceClassifier.fit": "X sample_weight y",
+    "SequenceClassifier.partial_fit": "X classes sample_weight y",
+    "SequenceRegressor.partial_fit": "X sample_weight y",
     "from_keras": "dtype kernel network path threads",
     "from_onnx": "compat dtype kernel output path threads",
     "from_pytorch": "activation dtype kernel layers prefix source threads",

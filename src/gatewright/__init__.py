@@ -53,6 +53,7 @@ from gatewright.streaming import Stream
 
 if TYPE_CHECKING:  # loaded by __getattr__ below, when something of it is first used: who only runs a model does without
     from gatewright import viz
+    from gatewright.estimators import SequenceClassifier, SequenceRegressor
     from gatewright.interop.onnx.session import OnnxGraph
     from gatewright.text.model import TextModel
     from gatewright.text.settings import TextSettings
@@ -114,6 +115,8 @@ __all__ = [
     "Residual",
     "ResumeWarning",
     "Schedule",
+    "SequenceClassifier",
+    "SequenceRegressor",
     "Sequential",
     "ShapeError",
     "Shared",
@@ -154,6 +157,10 @@ def __getattr__(name: str) -> Any:
         from gatewright.text.settings import TextSettings
 
         return TextSettings
+    if name in ("SequenceClassifier", "SequenceRegressor"):
+        from gatewright import estimators
+
+        return getattr(estimators, name)
     from gatewright import training
 
     return getattr(training, name)

@@ -1,0 +1,25 @@
+"""The sequences of the time series archive that come inside the package aeon, read without importing it."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+
+def read(name: str, part: str) -> tuple[list[np.ndarray], np.ndarray]:
+    """The sequences, each (T_i, features), and their labels (n,), text as in the file; part: "TRAIN" or "TEST".
+
+    Raises SystemExit where aeon is not installed: `pip install --no-deps aeon` is enough, for only its files are read.
+    """
+    package = find_spec("aeon")
+    if package is None:
+        raise SystemExit("the data come with the package aeon: pip install --no-deps aeon")
+    path = Path(package.submodule_search_locations[0]) / "datasets" / "data" / name / f"{name}_{part}.ts"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    start = next(k for k, line in enumerate(lines) if line.strip().lower() == "@data")
+    sequences, labels = [], []
+    for line in filter(None, map(str.strip, lines[start + 1 :])):
+        *channels, label = line.split(":")
+        sequences.append(np.array([[float(value) for value in channel.split(",")] for channel in channels]).T)
+        labels.append(label)
+    return sequences, np.array(labels)
