@@ -2,6 +2,7 @@
 # make test          every check
 # make test-kernels  the reference's tests on compiled code, at every width of the machine and from the library
 # make test-neon     the compiled kernels on aarch64, under qemu; on Debian: apt-get install qemu-user binutils-aarch64-linux-gnu
+# make test-browser  the gate explorer in Chromium without a window; on Debian: apt-get install chromium
 # make golden        records the frameworks' outputs again and compares (large: installs PyTorch and Keras)
 # make bench         measures against the frameworks and writes the README's table (large: installs them; half an hour)
 # make clean         removes the environment and the caches
@@ -12,7 +13,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 
-.PHONY: demo test test-kernels test-neon golden bench clean
+.PHONY: demo test test-kernels test-neon test-browser golden bench clean
 
 demo:
 	@"$(PYTHON)" scripts/environment.py "$(VENV)" plot
@@ -31,6 +32,12 @@ test-neon:
 	@command -v qemu-aarch64 >/dev/null && command -v aarch64-linux-gnu-ld >/dev/null || \
 		{ echo "test-neon needs Debian's packages qemu-user and binutils-aarch64-linux-gnu" >&2; exit 2; }
 	@"$(VENV)/bin/python" -m pytest tests/kernels/test_neon.py
+
+test-browser:
+	@"$(PYTHON)" scripts/environment.py "$(VENV)" plot dev
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+		{ echo "test-browser needs Debian's package chromium" >&2; exit 2; }
+	@"$(VENV)/bin/python" -m pytest -m browser tests/viz
 
 golden:
 	@"$(PYTHON)" scripts/environment.py "$(VENV)" bench

@@ -20,10 +20,10 @@ HEAD = """# Round trips
 
 *Made by `python scripts/roundtrips.py`.*
 
-Networks that Keras 3.15.1, PyTorch 2.13.0 and PyTorch's ONNX exporters recorded, with random weights, biases and states, none
-of them zero. Each is read, written in every format and read again; a number is the largest difference from what the framework
-itself gave, relative to the largest number of the output (or to 1). "–": the format can't say it, and the writer says why
-(docs/formats.md).
+Networks that Keras 3.15.1 and PyTorch 2.13.0 recorded, and, as ONNX files, networks that PyTorch's exporters wrote and PyTorch
+ran, or that `to_onnx` wrote and onnxruntime 1.31.1 ran. Weights, biases and states are random, none of them zero. Each is read,
+written in every format and read again; a number is the largest difference from what the framework itself gave, relative to the
+largest number of the output (or to 1). "–": the format can't say it, and the writer says why (docs/formats.md).
 """
 
 

@@ -71,7 +71,9 @@ def written_networks(folder: Path) -> Iterator[Network]:
     """Those of onnx_networks.py, as onnxruntime ran the files that `to_onnx` wrote of them."""
     for name, (_, a) in goldens.load("onnx_written").items():
         written.model_of(name).to_onnx(folder / "a.onnx")
-        yield Network("ONNX", name, gw.from_onnx(folder / "a.onnx"), a["x"], None, None, a["y"], np.ones(a["y"].shape, bool))
+        yield Network(
+            "ONNX", f"written {name}", gw.from_onnx(folder / "a.onnx"), a["x"], None, None, a["y"], np.ones(a["y"].shape, bool)
+        )
 
 
 def onnx_networks(folder: Path) -> Iterator[Network]:

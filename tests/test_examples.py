@@ -29,6 +29,7 @@ SAYS = {
     # our own
     "streaming_sensor.py": ["<-- something happened", r"alarms at \[81"],
     "adding_problem.py": ["always saying 1", "LSTM", "the GRU says"],
+    "explore_gates.py": ["marks stand at steps", r"\d\d,\d\d\d characters, one file"],
     "unequal_lengths.py": ["of 200 new waves named right", "26 to 40 steps"],
 }
 

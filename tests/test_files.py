@@ -437,3 +437,15 @@ def test_any_bytes_are_refused_or_read(tmp_path_factory, edits):
     path = tmp_path_factory.getbasetemp() / "fuzzed.safetensors"
     path.write_bytes(content)
     loads_or_refuses(path)
+
+
+@pytest.mark.parametrize("key", ["type", "hidden_size", "activation", "dtype", "frozen"])
+def test_what_a_file_says_at_length_is_not_said_again(tmp_path, key):
+    """Found by the fuzzer: messages quoted whole descriptions."""
+    model = gw.Model(gw.LSTM(2, 3), seed=0)
+    about = model.describe() | {"format": 1}
+    (about if key in about else about["layer"])[key] = {"a" * 3000: ["b"] * 3000}
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(save(dict(model.parameters.items()), {"gatewright": json.dumps(about)}))
+    with refused(FormatError, str(path)):
+        gw.load(path)

@@ -67,6 +67,16 @@ def test_running_a_model_loads_nothing_that_only_training_needs() -> None:
     assert not {name for name in names if name.startswith("gatewright.training")} | (names & {"tempfile", "csv"})
 
 
+def test_the_gate_explorer_needs_nothing_from_outside() -> None:
+    source = "import gatewright as gw\nprint(len(gw.Model(gw.LSTM(1, 2)).explore([[1.0]]).html) > 9)"
+    assert python(f"{HIDE}\n{source}") == "True\n"
+
+
+def test_pictures_without_matplotlib_name_the_extra() -> None:
+    source = "import gatewright as gw\ntry:\n    gw.viz.gate_maps\nexcept gw.MissingExtraError as error:\n    print(error)"
+    assert python(f"{HIDE}\n{source}") == "gw.viz.gate_maps needs matplotlib: pip install 'gatewright[plot]'\n"
+
+
 def test_an_estimator_without_scikit_learn_names_the_extra() -> None:
     source = "import gatewright as gw\ntry:\n    gw.SequenceClassifier\nexcept gw.MissingExtraError as error:\n    print(error)"
     assert "gatewright[sklearn]" in python(f"{HIDE}\n{source}")

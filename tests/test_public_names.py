@@ -64,6 +64,8 @@ PUBLIC = [
     "StepDecay",
     "Steps",
     "Stream",
+    "TextModel",
+    "TextSettings",
     "UninformativeError",
     "Warmup",
     "from_keras",
@@ -73,25 +75,29 @@ PUBLIC = [
     "gradcheck",
     "load",
     "losses",
+    "viz",
 ]
 
 # What these must at least have, and take by these names.
 MEMBERS = {
     "Model": (
-        "evaluate fit freeze get_weights gradcheck gradients kernels layer parameters predict run save set_weights state_like "
-        "stream summary to_keras to_pytorch to_rtneural unfreeze"
+        "evaluate explore fit freeze get_weights gradcheck gradients kernels layer parameters predict run save set_weights "
+        "state_like stream summary to_keras to_pytorch to_rtneural unfreeze"
     ),
     "Stream": "reset run state step",
     "SequenceClassifier": "fit get_params partial_fit predict predict_log_proba predict_proba score set_params",
     "SequenceRegressor": "fit get_params partial_fit predict score set_params",
     "OnnxGraph": "inputs outputs run",
+    "TextModel": "bits load sample save score train",
     "Parameters": "edit flat trainable version",
     "LSTM": "backward forward init steps_out",
+    "viz": "confusion_matrix gate_maps learning_curve",
     "losses": "binary_cross_entropy cross_entropy gaussian_nll huber mae mse quantile",
 }
 ARGUMENTS = {
     "Model": "dtype kernel layer seed threads",
     "Model.evaluate": "loss metrics x y",
+    "Model.explore": "columns loss path text title vocabulary x y",
     "Model.fit": (
         "accumulate batch_size callbacks checkpoint class_weight clip_norm clip_value epochs lengths loss mask metrics "
         "optimizer resume sample_weight schedule shuffle starts stateful tbptt validation verbose x y"
@@ -109,6 +115,10 @@ ARGUMENTS = {
         "activation bias bidirectional dropout go_backwards hidden_size init input_dropout input_size learn_initial_state "
         "num_layers recurrent_dropout return_sequences return_state_sequence stateful trainable",
     ),
+    "TextModel.train": "settings text watch",
+    "TextModel.sample": "length prime seed temperature top_k top_p",
+    "TextModel.load": "kernel path threads",
+    "TextSettings": "batch cell epochs held_out hidden layers learning_rate level min_count minutes seed window",
     **dict.fromkeys(
         ("SequenceClassifier", "SequenceRegressor"),
         "batch_size bidirectional cell clip_norm dropout dtype early_stopping epochs hidden_size kernel layout learning_rate "

@@ -52,8 +52,11 @@ from gatewright.steps import Steps
 from gatewright.streaming import Stream
 
 if TYPE_CHECKING:  # loaded by __getattr__ below, when something of it is first used: who only runs a model does without
+    from gatewright import viz
     from gatewright.estimators import SequenceClassifier, SequenceRegressor
     from gatewright.interop.onnx.session import OnnxGraph
+    from gatewright.text.model import TextModel
+    from gatewright.text.settings import TextSettings
     from gatewright.training import losses
     from gatewright.training.callbacks import Callback, CSVLogger, EarlyStopping, History, JSONLogger
     from gatewright.training.checkpoint import Checkpoint, ResumeWarning
@@ -120,6 +123,8 @@ __all__ = [
     "StepDecay",
     "Steps",
     "Stream",
+    "TextModel",
+    "TextSettings",
     "UninformativeError",
     "Warmup",
     "from_keras",
@@ -129,6 +134,7 @@ __all__ = [
     "gradcheck",
     "load",
     "losses",
+    "viz",
 ]
 
 
@@ -139,6 +145,18 @@ def __getattr__(name: str) -> Any:
         from gatewright.interop.onnx.session import OnnxGraph
 
         return OnnxGraph
+    if name == "viz":
+        import gatewright.viz as viz
+
+        return viz
+    if name == "TextModel":
+        from gatewright.text.model import TextModel
+
+        return TextModel
+    if name == "TextSettings":
+        from gatewright.text.settings import TextSettings
+
+        return TextSettings
     if name in ("SequenceClassifier", "SequenceRegressor"):
         from gatewright import estimators
 

@@ -44,3 +44,9 @@ def missing_extra(package: str, extra: str, purpose: str) -> MissingExtraError:
 def one_of(option: str, got: Any, known: Iterable[Any]) -> OptionError:
     """The one line for an unknown option value, with the known ones listed."""
     return OptionError(f"{option}={got!r} is unknown; known: {', '.join(map(repr, known))}")
+
+
+def shortened(error: Any) -> str:
+    """The text of an error, which may quote a file at any length, as one line of a message."""
+    text = " ".join(str(error).split())
+    return text if len(text) < 300 else f"{text[:300]}…"

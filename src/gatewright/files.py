@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
 from gatewright.arrays import FLOAT_DTYPES, Array
-from gatewright.errors import FormatError, GatewrightError, MissingFileError, OptionError
+from gatewright.errors import FormatError, GatewrightError, MissingFileError, OptionError, shortened
 from gatewright.layers import Layer, Sequential, from_json
 from gatewright.parameters import Parameters
 
@@ -20,6 +20,12 @@ KEY = "gatewright"
 SIZES = ("input_size", "hidden_size", "output_size", "kernel_size", "projection", "num_layers", "count", "size")
 
 MOST_STEPS = 1 << 20
+
+# What a file may hold that is more than a model, and who takes it.
+MORE = {
+    "forecaster": "`gatewright predict` takes it, with a CSV file",
+    "text model": "`gatewright text` takes it, or gw.TextModel.load",
+}
 
 
 def write_bytes(path: Any, content: bytes, sync: bool = False) -> None:
@@ -86,7 +92,7 @@ def load(path: Any) -> tuple[dict[str, Array], dict[str, Any]]:
             description = _parse(path, metadata.get(KEY))
             return {name: file.get_tensor(name) for name in file.keys()}, description  # noqa: SIM118
     except (SafetensorError, AttributeError, TypeError, OverflowError) as error:  # the last three: dtypes unknown to NumPy
-        raise FormatError(f"{path}: not a whole safetensors file ({error})") from None
+        raise FormatError(f"{path}: not a whole safetensors file ({shortened(error)})") from None
 
 
 def _parse(path: Path, text: str | None) -> dict[str, Any]:
@@ -107,15 +113,16 @@ def _parse(path: Path, text: str | None) -> dict[str, Any]:
 
 def read_model(description: dict[str, Any], tensors: dict[str, Array], path: Any) -> tuple[Layer, Parameters]:
     """The layer and the parameters that a Model's `describe` told of."""
-    if description.get("kind") == "forecaster":
-        raise FormatError(f"{path}: a forecaster, which is more than a model: `gatewright predict` takes it, with a CSV file")
+    for kind, taken in MORE.items():
+        if description.get("kind") == kind:
+            raise FormatError(f"{path}: a {kind}, which is more than a model: {taken}")
     layer = read_layer(description, tensors, path)
     network = layer if isinstance(layer, Sequential) else Sequential(layer)
     dtype, frozen = description.get("dtype"), description.get("frozen")
     if dtype not in FLOAT_DTYPES:
-        raise FormatError(f"{path}: got numbers of {dtype!r}, wanted {' or '.join(FLOAT_DTYPES)}")
+        raise FormatError(f"{path}: got numbers of {shortened(repr(dtype))}, wanted {' or '.join(FLOAT_DTYPES)}")
     if not isinstance(frozen, list) or any(name not in list(tensors) for name in frozen):
-        raise FormatError(f"{path}: got {frozen!r} as the frozen parameters, wanted a list of names")
+        raise FormatError(f"{path}: got {shortened(repr(frozen))} as the frozen parameters, wanted a list of names")
     for name, array in tensors.items():
         if array.dtype != dtype:
             raise FormatError(f"{path}: parameter {name}: got {array.dtype} numbers, wanted {dtype}")
@@ -132,7 +139,7 @@ def read_layer(description: dict[str, Any], tensors: dict[str, Array], path: Any
         network = layer if isinstance(layer, Sequential) else Sequential(layer)
         shapes = network.shapes()
     except (GatewrightError, RecursionError, TypeError, ValueError) as error:
-        raise FormatError(f"{path}: the description of the model makes no sense: {error}") from None
+        raise FormatError(f"{path}: the description of the model makes no sense: {shortened(error)}") from None
     got = {name: array.shape for name, array in tensors.items()}
     for name in sorted(shapes.keys() | got.keys()):
         if shapes.get(name) != got.get(name):

@@ -205,18 +205,9 @@ class Model:
             return trainer.fit(self._network, self._parameters, data, options)
 
     def evaluate(
-        self,
-        x: Any,
-        y: Any,
-        loss: Any = "mse",
-        metrics: Any = (),
-        *,
-        batch_size: int = inputs.ROWS,
-        sample_weight: Any = None,
-        lengths: Any = None,
-        mask: Any = None,
-        starts: Any = None,
-    ) -> dict[str, float]:
+        self, x: Any, y: Any, loss: Any = "mse", metrics: Any = (), *, batch_size: int = inputs.ROWS,
+        sample_weight: Any = None, lengths: Any = None, mask: Any = None, starts: Any = None,
+    ) -> dict[str, float]:  # fmt: skip
         """{"loss": …, metric: …} over all live steps of x (B, T, F), y and sample_weight as in `fit`; raises as it does."""
         from gatewright.training import trainer
 
@@ -225,17 +216,9 @@ class Model:
             return trainer.evaluate(self._network, self._parameters, data, loss, metrics, batch_size, self._kernel)
 
     def gradients(
-        self,
-        x: Any,
-        y: Any,
-        loss: Any = "mse",
-        *,
-        sample_weight: Any = None,
-        class_weight: Any = None,
-        lengths: Any = None,
-        mask: Any = None,
-        starts: Any = None,
-    ) -> tuple[float, Parameters]:
+        self, x: Any, y: Any, loss: Any = "mse", *, sample_weight: Any = None, class_weight: Any = None,
+        lengths: Any = None, mask: Any = None, starts: Any = None,
+    ) -> tuple[float, Parameters]:  # fmt: skip
         """(loss, its gradients as Parameters) over the whole batch, with no step taken and no dropout.
 
         x, y and the weights are as in `fit`. Raises as `predict` does.
@@ -330,6 +313,21 @@ class Model:
         return self._parameters.set_trainable(names, True)
 
     # --- telling, keeping
+
+    def explore(
+        self, x: Any, path: Any = None, text: Any = None, *,
+        vocabulary: Any = None, columns: Any = None, y: Any = None, loss: Any = None, title: str = "",
+    ) -> Any:  # fmt: skip
+        """A page, one file of its own, that shows what every gate and state does on one sequence; written to `path` if given.
+
+        It has `html` and `save(path)`, and a notebook shows it. x: (T, F), or (T,) indices. text: names of the T steps;
+        vocabulary: of the indices; columns: of the F features. y, loss: what is differentiated, as in `fit`; without y the next
+        symbol's cross-entropy where the output tells symbols, else the output's mean square.
+        Raises DataError for more than 2,000 steps, OptionError without recurrent layers, NotFiniteError where NaN turns up.
+        """
+        from gatewright.viz import explore
+
+        return explore.explore(self, explore.Asked(x, text, vocabulary, columns, y, loss, title), path)
 
     def summary(self) -> str:
         """A table of the layers: what goes out, how many numbers they have, how many of them are trained."""

@@ -3,7 +3,8 @@
 Run by hand in an environment with keras and torch: `KERAS_BACKEND=torch python tests/golden/record_keras_networks.py`.
 keras_networks.tar.xz holds `case.keras` and `case.h5`, of some also `case.weights.h5`; keras_networks.safetensors the arrays
 `case/x` and `case/y`, and what the same network gives in float64 back from `case/dy`: `case/dx` (not for indices) and, for
-every weight that is trained, `case/w0` …, `case/d0` …: itself and its gradient, rounded to float32. Weights are random and
+every weight that is trained, `case/w0` …, `case/d0` …: itself and its gradient, rounded to float32. Some begin with a state
+too: `case/s`, `case/ds` (states, B, H) and the output `case/ys`. Weights are random and
 non-zero. Masked steps of x, (B, T, F), hold the Masking's value, those of indices, (B, T), zero.
 """
 
@@ -22,6 +23,7 @@ import numpy as np
 import torch
 from keras import layers as L
 from keras.src.backend.common import dtypes
+from keras.src.backend.common.masking import get_keras_mask
 from safetensors.numpy import save_file
 
 B, T, F, H = 3, 7, 2, 3
@@ -296,6 +298,10 @@ CASES = {
         L.Input(batch_shape=(B, T)), L.Embedding(5, 3, mask_zero=True), last(L.GRU(H, stateful=True, **SEQ)),
         last(L.SimpleRNN(2, stateful=True)),
     ),
+    "conv_beside": lambda: model_of(
+        L.Input((None,)), L.Embedding(5, 3, mask_zero=True), lambda x, e: L.Conv1D(2, 3, padding="same")(e),
+        lambda x, e, c: L.Concatenate()([c, e]), last(L.GlobalAveragePooling1D()),
+    ),
     "state": lambda: model_of(
         L.Input((None, F)), lambda x: L.LSTM(H, return_state=True, **SEQ)(x)[1], lambda x, h: L.Dense(2)(h)
     ),
@@ -309,6 +315,18 @@ CASES = {
 
 ROWS = ("dense", "relus")  # which take x (B, F)
 ALONE = ("stack", "words", "nested", "nested_frozen", "branches", "conv_same")  # of which the weights alone are recorded too
+
+
+STATES = (
+    "lstm",
+    "masked",
+    "masked_back",
+    "before_plain",
+    "rnn_linear",
+    "stack",
+    "words",
+    "sum",
+)  # which begin with a state too
 
 
 def inputs(name, shape, rng):
@@ -329,28 +347,51 @@ def weights(model, rng):
         variable.assign(np.abs(new) + 0.5 if variable.path.endswith("moving_variance") else new)
 
 
-def gradients(name, model, x, rng):
-    """What a copy of the model in float64 gives back from a random gradient of its output."""
+def in_float64(name, model):
+    """A copy of the model in float64, in which no product is rounded to float32, as Keras would do."""
     keras.utils.clear_session()
     keras.config.set_dtype_policy("float64")
-    dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"  # else Keras rounds every product to float32
     copy = CASES[name]()
+    keras.config.set_dtype_policy("float32")
     copy.set_weights(model.get_weights())
-    given = torch.tensor(x) if x.dtype.kind == "i" else torch.tensor(x, dtype=torch.float64, requires_grad=True)
     for layer in copy.layers:
         layer.stateful = False  # a state that is written over has no gradient in torch; it is zero here
+    return copy
+
+
+def gradients(copy, x, rng):
+    """What a copy of the model in float64 gives back from a random gradient of its output."""
+    given = torch.tensor(x) if x.dtype.kind == "i" else torch.tensor(x, dtype=torch.float64, requires_grad=True)
     for variable in copy.weights:
         variable.value.grad = None
     y = copy(given)
     dy = rng.standard_normal(y.shape).astype(np.float32)
     assert y.dtype == torch.float64
     y.backward(torch.tensor(dy, dtype=y.dtype))
-    keras.config.set_dtype_policy("float32")
-    dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float32"
     found = {"dy": dy} if x.dtype.kind == "i" else {"dy": dy, "dx": given.grad.numpy()}
     for k, variable in enumerate(copy.trainable_weights):
-        found |= {f"w{k}": variable.value.detach().numpy(), f"d{k}": variable.value.grad.detach().numpy()}
-    return {key: array.astype(np.float32) for key, array in found.items()}
+        found |= {f"w{k}": variable.value.detach().numpy(), f"d{k}": variable.value.grad.numpy().copy()}
+    return found
+
+
+def states(copy, x, dy, rng):
+    """What it gives where the first recurrent layer begins with a random state, and what comes back to that."""
+    now, given = torch.tensor(x), []
+    for layer in (layer for layer in copy.layers if not isinstance(layer, L.InputLayer)):
+        cell = getattr(layer, "forward_layer", layer)
+        if given or not hasattr(cell, "state_size"):
+            now = layer(now)
+            continue
+        count = len(cell.state_size) * (1 if cell is layer else 2)
+        values = rng.standard_normal((count, B, cell.units)).astype(np.float32)
+        given = [torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in values]
+        now = layer(now, initial_state=given, mask=get_keras_mask(now))  # beside a state Keras would forget the mask
+        now = now[0] if isinstance(now, list | tuple) else now
+    now.backward(torch.tensor(dy, dtype=now.dtype))
+    return {
+        "ys": now.detach().numpy(), "s": np.stack([state.detach().numpy() for state in given]),
+        "ds": np.stack([state.grad.numpy() for state in given]),
+    }  # fmt: skip
 
 
 def record(name, rng, folder):
@@ -365,7 +406,12 @@ def record(name, rng, folder):
         model.save(folder / f"{name}.{end}")
     if name in ALONE:
         model.save_weights(folder / f"{name}.weights.h5")
-    return {"x": x, "y": y, **gradients(name, model, x, rng)}
+    copy = in_float64(name, model)
+    dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
+    found = gradients(copy, x, rng)
+    found |= states(copy, x, found["dy"], rng) if name in STATES else {}
+    dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float32"
+    return {"x": x, "y": y, **{key: array.astype(np.float32) for key, array in found.items()}}
 
 
 def main():

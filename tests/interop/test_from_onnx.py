@@ -215,6 +215,27 @@ def test_files_of_one_size(tmp_path, name, batch, time):
     np.testing.assert_allclose(got, model.predict(x), rtol=0, atol=EXACT["float32"])
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_standardised_inputs_are_a_norm(tmp_path, dtype):
+    """(x - mean) / deviation, feature by feature, becomes a BatchNorm."""
+    rng = np.random.default_rng(0)
+    mean, deviation = (rng.uniform(0.5, 2, F).astype(dtype) for _ in range(2))
+    model = onnx_networks.model_of("lstm", dtype, kernel="numpy")
+    model.to_onnx(tmp_path / "m.onnx")
+    proto = onnx.load(tmp_path / "m.onnx")
+    proto.graph.initializer.extend(onnx.numpy_helper.from_array(a, n) for a, n in ((mean, "mean"), (deviation, "deviation")))
+    proto.graph.node[0].input[0] = "scaled"
+    first = [node("Sub", ["x", "mean"], ["centred"]), node("Div", ["centred", "deviation"], ["scaled"])]
+    nodes = [*first, *proto.graph.node]
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)
+    onnx.save(proto, tmp_path / "m.onnx")
+    back = gw.from_onnx(tmp_path / "m.onnx", kernel="numpy")
+    assert back.layer == gw.Sequential(gw.BatchNorm(F), gw.LSTM(F, H))
+    x = onnx_networks.inputs(model, 3, 7)
+    np.testing.assert_allclose(back.predict(x), model.predict((x - mean) / deviation), rtol=0, atol=EXACT[dtype])
+
+
 def test_halves_become_float32(tmp_path):
     model = gw.Model(gw.Sequential(gw.LSTM(F, H), gw.LayerNorm(H), gw.Dense(H, 2, "gelu")), seed=0)
     model.to_onnx(tmp_path / "m.onnx")
@@ -264,7 +285,11 @@ def node(op, inputs, outputs, **attributes):
 REFUSED = {
     "one step of many": ([lstm(), node("Slice", ["Y", "three", "four", "zero"], ["y"])], {}, ["(Slice)", "not the last one"]),
     "a first step": ([lstm(), node("Gather", ["Y", "first"], ["y"])], {}, ["(Gather)", "not the last one"]),
-    "a vector": ([lstm(), node("Mul", ["Y", "vector"], ["y"])], {}, ["(Mul)", "no activation"]),
+    "a curve": ([lstm(), node("Pow", ["Y", "half"], ["y"])], {}, ["(Pow)", "no activation"]),
+    "a vector for other axes": (
+        [lstm(), node("Transpose", ["Y"], ["t"], perm=[0, 1, 3, 2]), node("Mul", ["t", "column"], ["y"])], {},
+        ["(Mul)", "no activation"],
+    ),
     "a product of steps": (
         [lstm(), node("Transpose", ["Y"], ["t"], perm=[0, 1, 3, 2]), node("MatMul", ["Y", "t"], ["y"])], {},
         ["(MatMul)", "depend on x"],
@@ -288,7 +313,7 @@ def test_graphs_that_are_no_chain(tmp_path, case):
     constants = {
         "W": W, "R": R, "W2": BOTH["W"], "R2": BOTH["R"], "three": np.array([3]), "four": np.array([4]), "zero": np.array([0]),
         "one": np.array([1]), "first": np.array(0),
-        "vector": np.linspace(0.5, 1.5, H).astype(np.float32), "half": np.float32(0.5),
+        "column": np.linspace(0.5, 1.5, H).astype(np.float32)[:, None], "half": np.float32(0.5),
     }  # fmt: skip
     used = {name for each in nodes for name in each.input}
     proto = onnx_files.model(nodes, X | more, {"y": "float32"}, {k: v for k, v in constants.items() if k in used})

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import sys
+import tracemalloc
 import warnings
 import zipfile
 
@@ -18,7 +19,7 @@ from refusals import refused
 
 import gatewright as gw
 from gatewright.errors import FormatError, MissingExtraError, MissingFileError, OptionError
-from gatewright.interop import hdf5, hdf5_child
+from gatewright.interop import hdf5, hdf5_child, keras_files
 
 ENDS = (".keras", ".h5")
 
@@ -120,6 +121,10 @@ def test_noise_is_left_out(read, kind):
         ("sum", "Bidirectional", {"merge_mode": None}, ["merge_mode=None"]),
         ("sum", "Bidirectional", {"merge_mode": "max"}, ["max"]),
         ("sum", "Bidirectional", {"layer": 3}, ["can't be read"]),
+        ("sum", "Bidirectional", {"layer": {"class_name": "Dense", "config": {}}}, ["Dense inside"]),
+        ("sum", "Bidirectional", {"backward_layer": {"class_name": "GRU", "config": {}}}, ["backward_layer", "go_backwards"]),
+        ("before_plain", "GRU", {"reset_after": True, "use_bias": True}, ["shapes"]),
+        ("before_plain", "LayerNormalization", {"scale": False}, ["center=False with scale=False"]),
         ("words", "Embedding", {"input_dim": 6}, ["shapes"]),
         ("words", "TimeDistributed", {"layer": {"class_name": "Conv1D", "config": {}}}, ["Conv1D", "TimeDistributed"]),
         ("before", "LayerNormalization", {"axis": 1}, ["axis=1"]),
@@ -138,6 +143,26 @@ def test_noise_is_left_out(read, kind):
 def test_an_option_that_would_be_lost(read, case, kind, options, words):
     with refused(FormatError, f"{case}.keras", kind, *words):
         read(f"{case}.keras", with_option(case, kind, **options))
+
+
+def test_a_version_that_is_not_known(read):
+    with refused(FormatError, "old.h5", "'4.0'", "wanted 1, 2 or 3"):
+        read("old.h5", keras2([("Masking", {"mask_value": 0.0})], [], "4.0"))
+
+
+def test_a_layer_without_its_weights(read):
+    layers = [("LayerNormalization", {"axis": -1}), ("GRU", {"units": 2, "activation": "tanh", "reset_after": True})]
+    with refused(FormatError, "LayerNormalization 'l0'", "no weights"):
+        read("old.h5", keras2(layers, [[], []]))
+    layers = [("GRU", {"units": 2, "activation": "tanh", "recurrent_activation": "sigmoid", "reset_after": True})]
+    with refused(FormatError, "GRU 'l0'", "wanted a bias (2, 6)"):
+        read("old.h5", keras2(layers, [[np.ones((2, 6)), np.ones((2, 6)), np.ones(6)]]))
+
+
+def test_a_configuration_that_is_too_long(read, monkeypatch):
+    monkeypatch.setattr(keras_files, "JSON_LIMIT", 10)
+    with refused(FormatError, "lstm.h5", "larger than any"):
+        read("lstm.h5")
 
 
 @pytest.mark.parametrize(
@@ -212,6 +237,23 @@ def test_a_member_that_says_less_than_it_holds(read):
     assert data.count(size) == 2
     with refused(FormatError, "x.keras"):
         read("x.keras", data.replace(size, small))
+
+
+def test_a_member_that_says_that_it_takes_more_room(read):
+    """No room is made for what is not there."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("metadata.json", b" " * 12_345)
+    size = (12_345).to_bytes(4, "little")
+    data = bytearray(file.getvalue())
+    place = data.rindex(size + size)  # in the directory at the end: as it is stored, as it is
+    data[place : place + 4] = (2**31 - 1).to_bytes(4, "little")
+    tracemalloc.start()
+    with refused(FormatError, "x.keras"):
+        read("x.keras", bytes(data))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**24
 
 
 def hdf(build):

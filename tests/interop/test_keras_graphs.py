@@ -8,23 +8,11 @@ from refusals import refused
 
 import gatewright as gw
 from gatewright.errors import FormatError
-from gatewright.interop import hdf5, keras_graph
+from gatewright.interop import keras_graph
+
+pytestmark = pytest.mark.usefixtures("quick")
 
 LAST = {"return_sequences": False}
-SHOWN = {"masked_output": "repeat"}  # of a layer at the end
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick():
-    """No process for every file: these are known to be whole."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hdf5, "read", keras_goldens.here)
-        yield
-
-
-@pytest.fixture
-def read(tmp_path):
-    return keras_goldens.reader(tmp_path)
 
 
 # ------------------------------------------------------------------------------------------------ what they become
@@ -41,14 +29,14 @@ WANTED = {
         gw.Parallel([gw.LSTM(2, 3, **LAST), gw.GRU(2, 2, **LAST), gw.Sequential(gw.Conv1D(2, 2, 3), gw.GlobalMaxPooling1D())]),
         gw.Dense(7, 2),
     ),
-    "multiply": gw.Sequential(gw.Parallel([gw.Dense(2, 3, "sigmoid"), gw.Dense(2, 3, "tanh")], "mul"), gw.GRU(3, 2, **SHOWN)),
+    "multiply": gw.Sequential(gw.Parallel([gw.Dense(2, 3, "sigmoid"), gw.Dense(2, 3, "tanh")], "mul"), gw.GRU(3, 2)),
     "average_embedded": gw.Sequential(
         gw.Embedding(5, 3, mask_zero=True), gw.Parallel([gw.Activate(None), gw.GRU(3, 3)], "ave"), gw.GlobalAveragePooling1D()
     ),
     "conv_words": gw.Sequential(
         gw.Embedding(5, 3), gw.Dropout(0.2), gw.Conv1D(3, 4, 3, activation="relu"), gw.GlobalMaxPooling1D(), gw.Dense(4, 2)
     ),
-    "conv_masked": gw.Sequential(gw.Dense(2, 3), gw.Conv1D(3, 2, 3, padding="same"), gw.GRU(2, 2, **SHOWN)),
+    "conv_masked": gw.Sequential(gw.Dense(2, 3), gw.Conv1D(3, 2, 3, padding="same"), gw.GRU(2, 2)),
     "nested": gw.Sequential(
         gw.Dense(2, 3), gw.GRU(3, 3), gw.Parallel([gw.Activate(None), gw.LSTM(3, 2)]), gw.Dense(5, 2, "relu"),
         gw.RNN(2, 2, **LAST),
@@ -125,7 +113,7 @@ def test_layers_of_one_name(read):
             "config": {"name": name, "layers": [_dense(inside)]},
             "inbound_nodes": _calls(source, name),
         }
-        for name, inside, source in (("one", "d.e", "x"), ("two", "d_e", "one"))
+        for name, inside, source in (("one", "d.\n e", "x"), ("two", "d_e", "one"))
     )
     two["inbound_nodes"][0][0][1] = 1
     layers = [{"class_name": "InputLayer", "config": {"name": "x"}, "inbound_nodes": []}, one, two]
@@ -149,6 +137,8 @@ def _calls(first, name):
 
 # ------------------------------------------------------------------------------------------------ what is refused
 
+TENSOR = {"class_name": "__keras_tensor__", "config": {"keras_history": ["gru", 0, 0]}}
+
 
 @pytest.mark.parametrize(
     ("edit", "words"),
@@ -164,6 +154,7 @@ def _calls(first, name):
         (lambda c: c["config"]["layers"].append(c["config"]["layers"][1]), ["one name"]),
         (lambda c: c["config"].update(input_layers=[["a", 0, 0], ["b", 0, 0]]), ["2 inputs", "'a', 'b'", "one is supported"]),
         (lambda c: c["config"].update(output_layers={"y": 3}), ["one output", "output_layers"]),
+        (lambda c: c["config"].update(output_layers=[TENSOR, TENSOR]), ["2 outputs", "'gru', 'gru'"]),
         (lambda c: c["config"].update(output_layers=["gru", 0, 2]), ["GRU 'gru'", "its output 2"]),
         (lambda c: c["config"].update(output_layers=["gru", 1, 0]), ["'gru' is no output"]),
         (lambda c: c["config"]["layers"][2].update(inbound_nodes=3), ["Masking 'masking'", "its place"]),
@@ -178,6 +169,8 @@ def _calls(first, name):
         (lambda c: c["config"]["layers"][-1]["inbound_nodes"][0]["kwargs"].update(training=True), ["'training'"]),
         (lambda c: c["config"]["layers"][-1]["inbound_nodes"][0]["kwargs"].update(mask=True), ["'mask'"]),
         (lambda c: c["config"]["layers"][1]["inbound_nodes"][0]["args"].__setitem__(1, 5), ["its mask is not that"]),
+        (lambda c: c["config"]["layers"][1]["inbound_nodes"][0]["args"].__setitem__(1, {}), ["its mask is not that"]),
+        (lambda c: c["config"]["layers"][2]["config"].update(mask_value={}), ["its mask is not that"]),
         (
             lambda c: c["config"]["layers"][1].update(class_name="Greater", registered_name=None),
             ["Greater 'not_equal'", "operation"],
@@ -219,6 +212,7 @@ TANH = {"activation": "tanh"}
         ([X, ("Activation", "a", TANH, ["x", "x"])], {}, ["Activation 'a'", "on 2 tensors"]),
         ([X], {}, ["no layer"]),
         ([X, ("SimpleRNN", "a", RNN, ["x", "x"])], {}, ["SimpleRNN 'a'", "initial_state"]),
+        ([X, ("Sequential", "m", {"layers": []}, ["x", "x"])], {}, ["Sequential 'm'", "on 2 tensors"]),
         ([X, ("SimpleRNN", "a", RNN, [["x", 0, 0, {"initial_state": ["x", 0, 0]}]])], {}, ["SimpleRNN 'a'", "initial_state"]),
         ([X, ("SimpleRNN", "a", RNN, ["x"])], {"output_layers": [["a", 0, 1]]}, ["SimpleRNN 'a'", "its output 1"]),
         ([X, ("SimpleRNN", "a", STATES, ["x"])], {"output_layers": [["a", 0, 2]]}, ["SimpleRNN 'a'", "its output 2"]),
@@ -274,6 +268,24 @@ def test_a_mask_that_a_model_is_given(read):
         read("nested_masked.keras", changed(content("nested_masked.keras"), "config.json", edit))
 
 
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        ([None, 2], ["(1, 2)", "(batch, time, features)"]),
+        ([None, 7, 3], ["3"]),
+        ([None, 7, 2, 2], ["[None, 7, 2, 2]", "rows, sequences or indices"]),
+        ([], ["[]", "rows"]),
+        ([None, -1, 2], ["[None, -1, 2]"]),
+        ([None, "7", 2], ["[None, '7', 2]"]),
+        ([None, True, 2], ["[None, True, 2]"]),
+    ],
+)
+def test_an_input_that_the_network_does_not_take(read, shape, words):
+    x = ("InputLayer", "x", {"batch_input_shape": shape})
+    with refused(FormatError, "a.h5", *words):
+        read("a.h5", graph2([x, MASK, ("SimpleRNN", "a", RNN, ["m"])], {"a": CELLS["a"]}))
+
+
 def test_the_cell_state_is_refused(read):
     with refused(FormatError, "LSTM 'a'", "cell state c"):
         read("a.h5", graph2([X, ("LSTM", "a", LSTM, ["x"])], GATES, output_layers=[["a", 0, 2]]))
@@ -301,6 +313,14 @@ def test_go_backwards_with_a_mask_in_the_middle(read):
     layers = [("Masking", {"mask_value": 0.0}), ("SimpleRNN", cell), ("SimpleRNN", {**cell, "go_backwards": False})]
     with refused(FormatError, "a.h5", "turns"):
         read("a.h5", keras2(layers, [[], [np.ones((2, 2))] * 2, [np.ones((2, 2))] * 2]))
+
+
+def test_a_message_stays_short(read):
+    """Whatever network it is about."""
+    branches = [("Activation", f"a{k}", {"activation": "tanh"}, ["x"]) for k in range(60)]
+    merge = ("Concatenate", "c", {"axis": -1}, [name for _, name, *_ in branches])
+    with refused(FormatError, "a.h5", "Residual", "…"):
+        read("a.h5", graph2([X, *branches, merge, ("Add", "s", {}, ["x", "c"])]))
 
 
 def test_graphs_without_end(read):

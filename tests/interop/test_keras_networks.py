@@ -1,58 +1,41 @@
 """Keras' files: what Keras gave from them, forward and back, is given here."""
 
-import keras_goldens
 import numpy as np
 import pytest
 from keras_goldens import GOLDEN, golden, keras2, with_option
 
 import gatewright as gw
 from gatewright import inputs
-from gatewright.interop import hdf5
 from gatewright.steps import Steps
 
+pytestmark = pytest.mark.usefixtures("quick")
+
 ENDS = (".keras", ".h5")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick():
-    """No process for every file: these are known to be whole."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hdf5, "read", keras_goldens.here)
-        yield
-
-
-@pytest.fixture
-def read(tmp_path):
-    return keras_goldens.reader(tmp_path)
 
 
 # ------------------------------------------------------------------------------------------------ the same numbers
 
 
-@pytest.mark.parametrize(("end", "kernel"), [(".keras", "auto"), (".h5", "numpy")])
+@pytest.mark.parametrize(("dtype", "kernel"), [(None, "auto"), (None, "numpy"), ("float64", "numpy")])
 @pytest.mark.parametrize("case", GOLDEN)
-def test_outputs_are_keras(read, case, end, kernel):
+def test_outputs_are_keras(read, case, dtype, kernel):
     """Masked steps too, where the network ends in the recurrent layer."""
     x, y = GOLDEN[case][1]["x"], GOLDEN[case][1]["y"]
-    model = golden(read, case + end, kernel=kernel)
-    assert model.dtype == ("float64" if case == "float64" else "float32")
-    for dtype in (None, "float64"):
-        got = golden(read, case + end, kernel=kernel, dtype=dtype).run(x)[0]  # predict warns where stateful=True
-        np.testing.assert_allclose(got, y, rtol=0, atol=1e-6 * max(1, np.abs(y).max()))
+    model = golden(read, f"{case}.keras", kernel=kernel, dtype=dtype)
+    assert model.dtype == (dtype or ("float64" if case == "float64" else "float32"))
+    np.testing.assert_allclose(model.run(x)[0], y, rtol=0, atol=1e-6 * max(1, np.abs(y).max()))  # predict warns if stateful
 
 
 def names_of(parameters, weight):
     """Our parameter with the numbers of this weight of Keras', and that of the GRU's recurrent bias."""
     for name, array in parameters.items():
-        if f"{name}n" in parameters:
-            size = len(parameters[f"{name}n"])
-            merged = weight.shape == (2, 3 * size) and np.concatenate(
-                [weight[:, : 2 * size].sum(axis=0), weight[0, 2 * size :]]
-            )
-            if merged is not False and np.array_equal(array, merged):
-                return [name, f"{name}n"]
+        both = [name, f"{name}n"] if f"{name}n" in parameters else [name]
+        if len(both) > 1 and weight.ndim == 2:
+            size = 2 * len(parameters[both[1]])  # the two biases of z and r are one here
+            if np.array_equal(array, [*weight.sum(axis=0)[:size], *weight[0, size:]]):
+                return both
         elif np.array_equal(array, weight):
-            return [name]
+            return both
     raise AssertionError("no parameter has these numbers")
 
 
@@ -75,11 +58,36 @@ def test_gradients_are_keras(read, case):
         got[name], wanted[name] = grads[name], arrays[f"d{k}"]
         for bn in recurrent:
             size = len(grads[bn])
-            np.testing.assert_allclose(*wanted[name][:, : 2 * size], rtol=0, atol=1e-6 * np.abs(wanted[name]).max())
+            np.testing.assert_allclose(*wanted[name][:, : 2 * size], rtol=0, atol=2e-7 * np.abs(wanted[name]).max())
             got[bn], wanted[bn], wanted[name] = grads[bn], wanted[name][1, 2 * size :], wanted[name][0]
     assert {name for name, free in model.parameters.trainable.items() if free} == got.keys() - {"x"}
     for name, gradient in got.items():
-        np.testing.assert_allclose(gradient, wanted[name], rtol=0, atol=1e-6 * np.abs(wanted[name]).max(), err_msg=name)
+        np.testing.assert_allclose(gradient, wanted[name], rtol=0, atol=2e-7 * np.abs(wanted[name]).max(), err_msg=name)
+
+
+@pytest.mark.parametrize("case", [case for case in GOLDEN if "s" in GOLDEN[case][1]])
+def test_states_are_keras(read, case):
+    """The output from a given initial state, and the gradient of that state."""
+    arrays = GOLDEN[case][1]
+    model = golden(read, f"{case}.keras", dtype="float64")
+    batch = inputs.batch(model.layer, arrays["x"], Steps(), model.dtype)
+    index = next(k for k, layer in enumerate(model.layer.layers) if isinstance(layer, gw.layers.Recurrent | gw.Bidirectional))
+    shape = model.layer.layers[index].state_shape(len(batch.x))
+    given = iter(arrays["s"].astype(float))
+    if isinstance(shape[0], tuple) and isinstance(shape[0][0], tuple):  # gw.Bidirectional
+        first = tuple(type(way)(*(next(given)[None] for _ in way)) for way in shape)
+    else:  # Keras: the forward h and c, then the backward ones
+        ways = shape[0][0]
+        first = type(shape)(*np.stack(list(given)).reshape(ways, len(shape), *shape[0][1:]).swapaxes(0, 1))
+    state = tuple(first if k == index else None for k in range(len(model.layer.layers)))
+    y, _, cache = model.layer.forward(model.parameters, batch.x, state, steps=batch.steps)
+    np.testing.assert_allclose(y, arrays["ys"], rtol=0, atol=2e-7 * np.abs(arrays["ys"]).max())
+    grads = model.parameters.zeros_like()
+    _, dstate = model.layer.backward(model.parameters, grads, cache, arrays["dy"].astype(float))
+    got = dstate[index]
+    flat = [a for way in got for a in way] if isinstance(got[0], tuple) else np.stack(got).swapaxes(0, 1)
+    got = np.reshape(flat, arrays["ds"].shape)
+    np.testing.assert_allclose(got, arrays["ds"], rtol=0, atol=2e-7 * np.abs(arrays["ds"]).max())
 
 
 @pytest.mark.parametrize("case", GOLDEN)

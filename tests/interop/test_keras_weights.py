@@ -5,30 +5,17 @@ import zipfile
 from io import BytesIO
 
 import h5py
-import keras_goldens
 import numpy as np
 import pytest
-from keras_goldens import GOLDEN, content, golden, tree, weights2, zipped2
+from keras_goldens import GOLDEN, content, golden, keras2, tree, weights2, zipped2
 from refusals import refused
 
 import gatewright as gw
 from gatewright.errors import FormatError, OptionError
-from gatewright.interop import hdf5
+
+pytestmark = pytest.mark.usefixtures("quick")
 
 LAST = {"return_sequences": False}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick():
-    """No process for every file: these are known to be whole."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hdf5, "read", keras_goldens.here)
-        yield
-
-
-@pytest.fixture
-def read(tmp_path):
-    return keras_goldens.reader(tmp_path)
 
 
 def inside(name):
@@ -184,6 +171,25 @@ def test_a_network_for_a_file_that_has_its_own(read):
     for end in (".keras", ".h5"):
         with refused(OptionError, f"lstm{end}", "network="):
             read("lstm" + end, network=gw.LSTM(2, 3))
+
+
+def test_paths_that_are_two_things(read):
+    """A backslash is a slash of Keras 2's; so a group's name can say what an array's says."""
+    file = BytesIO()
+    with h5py.File(file, "w") as h5:
+        h5["layers/dense/vars/0"] = np.ones((3, 1))
+        h5["layers/dense/vars\\0\\1"] = np.ones((3, 1))
+    with refused(FormatError, "layers/dense/vars/0"):
+        read("x.weights.h5", file.getvalue(), network=HEAD)
+
+
+def test_an_old_model_in_a_model_with_too_many_weights(read):
+    dense = {"class_name": "Dense", "config": {"name": "d", "units": 1, "activation": "linear"}}
+    layers = [("Sequential", {"layers": [dense]})]
+    with refused(FormatError, "weight_2", "no layer of Sequential 'l0'"):
+        read("old.h5", keras2(layers, [[np.ones((2, 1)), np.ones(1), np.ones(1)]]))
+    with refused(FormatError, "got none", "the bias of Dense 'd'"):
+        read("old.h5", keras2(layers, [[np.ones((2, 1))]]))
 
 
 # ------------------------------------------------------------------------------------------------ .keras of Keras 2

@@ -165,10 +165,19 @@ def test_a_stack_is_layers_with_dropout_between(tmp_path):
     assert [about["rate"] for about in others[1::2]] == [0.25, 0.25]
     cells = others[::2]
     assert [about["return_sequences"] for about in cells] == [True, True, False]
-    assert [about["zero_output_for_mask"] for about in cells] == [True, True, False]
+    assert [about["zero_output_for_mask"] for about in cells] == [False] * 3
     assert all((about["dropout"], about["recurrent_dropout"]) == (0.5, 0.125) for about in cells)
     assert sorted(arrays) == [f"layers/{group}/cell/vars/{k}" for group in ("gru", "gru_1", "gru_2") for k in range(3)]
     assert arrays["layers/gru_1/cell/vars/2"].shape == (2, 3 * H)
+
+
+@pytest.mark.parametrize("masked_output", ["zero", "repeat"])
+def test_what_masked_steps_show_is_said_behind_a_mask(tmp_path, masked_output):
+    """And only there: without a mask Keras has no masked steps."""
+    config, _ = written(tmp_path, MASK, gw.GRU(F, H, num_layers=2, masked_output=masked_output))
+    zero = [layer["config"]["zero_output_for_mask"] for layer in config["config"]["layers"][2:]]
+    assert zero == [True, masked_output == "zero"]
+    assert gw.from_keras(tmp_path / "m.keras").layer.layers[-1].masked_output == masked_output
 
 
 def test_only_the_first_of_a_stack_goes_backwards(tmp_path):

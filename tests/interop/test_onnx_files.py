@@ -384,6 +384,21 @@ def test_files_elsewhere_are_never_opened(entries, words, tmp_path):
         gw.OnnxGraph(folder / "m.onnx")
 
 
+def test_a_file_is_not_read_over_and_over(tmp_path):
+    """Tensors may share their numbers, but a small file makes no large network."""
+    folder = external(tmp_path, location="in.bin")
+    (folder / "in.bin").write_bytes(np.arange(3, dtype="<f4").tobytes())
+    proto = onnx.load(folder / "m.onnx", load_external_data=False)
+    for count in (2, 3):
+        proto.graph.initializer.append(proto.graph.initializer[0])
+        proto.graph.initializer[-1].name = f"k{count}"
+        onnx.save(proto, folder / "m.onnx")
+        if count == 2:
+            assert gw.OnnxGraph(folder / "m.onnx").run({"x": [[0, 0, 0]]})["y"].tolist() == [[0, 1, 2]]
+    with refused(FormatError, "initializer 'k3': external data: 36 bytes of 'in.bin', which has 12"):
+        gw.OnnxGraph(folder / "m.onnx")
+
+
 # ---------------------------------------------------------------------------------------------------- memory
 
 

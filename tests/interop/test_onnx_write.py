@@ -167,3 +167,10 @@ def test_without_the_package_its_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("gatewright.interop.onnx.draft.find_spec", lambda name: None)
     with refused(gw.MissingExtraError, "needs onnx", "gatewright[onnx]"):
         gw.Model(gw.LSTM(F, H)).to_onnx(tmp_path / "m.onnx")
+
+
+def test_an_old_package_is_told_of(tmp_path, monkeypatch):
+    monkeypatch.setattr("onnx.defs.onnx_opset_version", lambda: 21)
+    with refused(OptionError, "opset=22", "knows 21 at most"):
+        gw.Model(gw.LSTM(F, H)).to_onnx(tmp_path / "m.onnx", opset=22)
+    written(gw.Model(gw.LSTM(F, H)), tmp_path / "m.onnx", opset=21)

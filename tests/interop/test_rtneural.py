@@ -168,6 +168,17 @@ def test_flipped_bits_in_a_file(path):
     assert all(str(path) in line and "\n" not in line and len(line) < 600 for line in said)
 
 
+def test_a_number_beyond_the_dtype(path):
+    """Found by the fuzzer: it became infinite."""
+    gw.Model(gw.Dense(F, H), seed=0).to_rtneural(path)
+    found = json.loads(path.read_text())
+    found["layers"][0]["weights"][0][0][0] = 1e300
+    path.write_text(json.dumps(found))
+    with refused(FormatError, str(path), "a weight is larger than any float32"):
+        gw.from_rtneural(path)
+    assert gw.from_rtneural(path, dtype="float64").parameters["0.W"][0, 0] == 1e300
+
+
 def test_a_file_that_is_not_there(path):
     with refused(MissingFileError, str(path), "there is no such file"):
         gw.from_rtneural(path)

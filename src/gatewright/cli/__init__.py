@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from gatewright.cli import check, convert, forecast, inspect, predict
+from gatewright.cli import check, convert, explore, forecast, inspect, predict, text
 from gatewright.errors import GatewrightError
 from gatewright.forecasting.report import version
 
@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
     top = Parser(prog="gatewright", description="Recurrent networks in NumPy: forecast a series, check the gradients.")
     top.add_argument("--version", action="version", version=f"gatewright {version()}")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (forecast, predict, check, convert, inspect):
+    for module in (forecast, predict, text, explore, check, convert, inspect):
         module.add_to(commands)
     return top
 

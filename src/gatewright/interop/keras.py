@@ -9,11 +9,21 @@ import numpy as np
 
 from gatewright.arrays import Array
 from gatewright.errors import FormatError, GatewrightError, MissingExtraError, MissingFileError, OptionError
-from gatewright.interop import keras_alone, keras_files, keras_graph, keras_layers, keras_masks, keras_weights, keras_wiring
+from gatewright.interop import (
+    keras_alone,
+    keras_files,
+    keras_graph,
+    keras_layers,
+    keras_masks,
+    keras_weights,
+    keras_wiring,
+    tensors,
+)
 from gatewright.interop.keras_graph import Graph, called, is_operation
 from gatewright.interop.keras_layers import Built, Given, short
 from gatewright.interop.keras_windows import WINDOWS
 from gatewright.layers import GRU, LSTM, RNN, Layer, Sequential
+from gatewright.layers.base import ANY_TIME
 from gatewright.parameters import Parameters
 
 BUILDERS = {**keras_layers.BUILDERS, **WINDOWS}
@@ -40,7 +50,8 @@ def read(source: Any, network: Layer | None, dtype: Any) -> tuple[Layer, Paramet
         raise
     except GatewrightError as error:
         kind = OptionError if isinstance(error, OptionError) and str(error).startswith("network") else FormatError
-        raise kind(f"{os.fspath(source)}: {error}") from None
+        text = str(error)  # which may have a whole network in it
+        raise kind(f"{os.fspath(source)}: {text if len(text) < 500 else f'{text[:480]}…'}") from None
 
 
 def _whole(stored: keras_files.Stored, config: dict[str, Any], dtype: Any) -> tuple[Layer, Parameters, list[str]]:
@@ -55,11 +66,22 @@ def _whole(stored: keras_files.Stored, config: dict[str, Any], dtype: Any) -> tu
     if not parts:
         raise FormatError("there is no layer in it that computes anything")
     whole = Sequential(*(part.layer for part in parts))
+    _check_input(whole, graph.shape)
     built = keras_wiring.inside(whole, parts)
     wide = any(array.itemsize > 4 for array in stored.arrays.values())
     own = np.float64 if wide else np.float32
     kept = {name: built.arrays[name].astype(float) for name in whole.shapes()}
-    return whole, Parameters.of(kept, built.frozen, own if dtype is None else dtype), list(dict.fromkeys(told))
+    return whole, tensors.parameters(kept, built.frozen, own if dtype is None else dtype), list(dict.fromkeys(told))
+
+
+def _check_input(whole: Sequential, shape: list[Any] | None) -> None:
+    """Raises FormatError or ShapeError where the network can't take what the file says its input is."""
+    if shape is None or (shape[-1:] == [None] and not whole.takes_indices):
+        return
+    sizes = [ANY_TIME if size is None else size for size in shape[1:]]
+    if len(sizes) not in (1, 2) or any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in sizes):
+        raise FormatError(f"got an input of shape {short(shape)}, wanted rows, sequences or indices")
+    whole.shape_out((1, *sizes))
 
 
 def _parts(graph: Graph, lists: dict[keras_graph.Place, list[Array]], major: int, told: list[str]) -> list[Built | None]:
@@ -135,11 +157,12 @@ def _rank(kind: str, config: dict[str, Any], rank: int | None) -> int | None:
 
 
 def _with_mask(part: Built | None, masked: bool, shown: bool) -> Built | None:
-    """A layer with Keras' rule for the outputs of masked steps where they can be seen: at the end."""
+    """A layer with Keras' rule for the outputs of masked steps where there are some and they can be seen: at the end."""
     layer = part.layer if part is not None else None
     if part is None or not isinstance(layer, RNN | LSTM | GRU) or layer.bidirectional or not layer.return_sequences:
         return part
     zero, turned = layer.masked_output == "zero", layer.go_backwards
     if zero and turned and masked:
         raise FormatError("zero_output_for_mask=True with go_backwards=True behind a mask is not supported")
-    return part if zero or shown or turned else part._replace(layer=layer.replace(masked_output="zero"))
+    seen = masked and (shown or turned)
+    return part if zero or seen else part._replace(layer=layer.replace(masked_output="zero"))

@@ -82,8 +82,8 @@ def recurrent(writer: Writer, place: Place, flow: Flow) -> Flow:
         if k and layer.dropout:
             tensor = writer.graph.call(f"{who} Dropout", "Dropout", {"rate": layer.dropout}, {}, [tensor])
         sequences = layer.return_sequences or not last
-        options = {"return_sequences": sequences, "go_backwards": layer.go_backwards and not k,
-                   "zero_output_for_mask": sequences and not (last and layer.masked_output == "repeat")}  # fmt: skip
+        zero = sequences and flow.mask is not None and not (last and layer.masked_output == "repeat")
+        options = {"return_sequences": sequences, "go_backwards": layer.go_backwards and not k, "zero_output_for_mask": zero}
         scopes = [in_scope(place.scope, prefix) for prefix in layer.prefixes[k * ways : (k + 1) * ways]]
         halves = [_cell(writer, place, way, scope, **options) for way, scope in zip(layer.ways, scopes, strict=True)]
         tensor = _both(writer, who, halves, "concat", tensor) if ways == 2 else _one(writer, who, halves[0], tensor)

@@ -249,9 +249,11 @@ def _end(model: dict[str, Any], key: str) -> Ref:
     """The tensor at an end of a graph. Raises FormatError where there is not just one."""
     value, what = model["config"].get(key), key.partition("_")[0]
     found = [value] if _ref(value) else value
-    if isinstance(found, list) and len(found) > 1 and all(_ref(each) for each in found):
-        raise FormatError(f"{len(found)} {what}s, {tensors.few(each[0] for each in found)}: one is supported")
-    ref = _ref(found[0]) if isinstance(found, list) and len(found) == 1 else None
+    refs = [_ref(each) for each in found] if isinstance(found, list) else []
+    known = [ref for ref in refs if ref is not None]
+    if len(known) == len(refs) > 1:
+        raise FormatError(f"{len(refs)} {what}s, {tensors.few(ref[0] for ref in known)}: one is supported")
+    ref = known[0] if len(known) == len(refs) == 1 else None
     if ref is None or (what == "input" and ref[1:] != (0, 0)):
         raise FormatError(f"wanted one {what} of the graph; {key} can't be read")
     return ref

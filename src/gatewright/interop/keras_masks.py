@@ -116,6 +116,6 @@ def _check_said(graph: Graph, call: Call, mask: Mask | None) -> None:
     if mask is not None:
         source = graph.calls[mask.origin]
         value = 0 if source.kind == "Embedding" else source.layer["config"].get("mask_value")
-        wanted = frozenset({(source.inputs[0], value)})
+        wanted = frozenset({(source.inputs[0], value if isinstance(value, int | float) else str(value))})
     if call.mask != wanted and not (mask is None and "all" in call.mask):
         raise FormatError(f"{called(call.layer)}: its mask is not that of its input, and no other is supported")

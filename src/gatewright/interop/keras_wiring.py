@@ -4,6 +4,7 @@ A layer that stands in several places is a gw.Shared. This holds for every graph
 share a part in the middle, it stands in each of them.
 """
 
+import re
 from collections import Counter
 from typing import Any, NamedTuple, TypeAlias
 
@@ -49,7 +50,8 @@ def network(graph: Graph, parts: list[Built | None], told: list[str]) -> list[Bu
 
 
 def _free_name(call: Call, taken: set[Any]) -> str:
-    name = str(call.layer["config"]["name"]).replace(".", "_") or "layer"
+    """The layer's name, as a word."""
+    name = re.sub("[^a-zA-Z0-9_-]+", "_", str(call.layer["config"]["name"]))[:60] or "layer"
     while name in taken:
         name += "_"
     return name

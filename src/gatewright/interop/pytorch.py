@@ -64,12 +64,13 @@ def read(source: Any, entries: Any, prefix: str, activation: str, dtype: Any) ->
             ours = {} if name is None else _from(layer, under(arrays, name), f"{name}." if name else "")
             found |= {f"{index}.{key}": array for key, array in ours.items()}
             frozen += [f"{index}.{key}" for key in ours if not getattr(layer, "trainable", True)]
+        whole = Sequential(*(layer for _, layer in pairs))
+        kept = {name: found[name] for name in whole.shapes()}
+        parameters = tensors.parameters(kept, frozen, own if dtype is None else dtype)
     except (FormatError, ShapeError) as error:
         if not isinstance(source, str | os.PathLike):
             raise
         raise FormatError(f"{os.fspath(source)}: {error}") from None
-    whole = Sequential(*(layer for _, layer in pairs))
-    parameters = Parameters.of({name: found[name] for name in whole.shapes()}, frozen, own if dtype is None else dtype)
     return pairs[0][1] if entries is None else whole, parameters
 
 

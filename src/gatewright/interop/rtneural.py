@@ -14,7 +14,7 @@ from gatewright import files
 from gatewright.activations import Activation
 from gatewright.arrays import Array
 from gatewright.errors import FormatError, GatewrightError, MissingFileError, OptionError
-from gatewright.interop import gates
+from gatewright.interop import gates, tensors
 from gatewright.interop.tensors import few
 from gatewright.layers import GRU, LSTM, Dense, Dropout, Layer, Recurrent, Sequential
 from gatewright.parameters import Parameters, Scope
@@ -58,7 +58,7 @@ def read(source: Any, dtype: Any) -> tuple[Layer, Parameters]:
             size = _size(about["shape"], f"layer {index}")
         layer = Sequential(*(layer for layer, _ in pairs))
         arrays = {f"{index}.{name}": array for index, (_, own) in enumerate(pairs) for name, array in own.items()}
-        return layer, Parameters.of({name: arrays[name] for name in layer.shapes()}, [], dtype)
+        return layer, tensors.parameters({name: arrays[name] for name in layer.shapes()}, [], dtype)
     except GatewrightError as error:
         raise FormatError(f"{path}: {error}") from None
 

@@ -12,7 +12,8 @@ from safetensors.numpy import save
 
 from gatewright import files
 from gatewright.arrays import Array
-from gatewright.errors import FormatError, MissingFileError, OptionError
+from gatewright.errors import FormatError, MissingFileError, OptionError, shortened
+from gatewright.parameters import Parameters
 
 FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}  # safetensors' names
 NAMES, LENGTH = 100_000, 1000  # the most names in nested dicts, and the longest
@@ -74,6 +75,15 @@ def under(found: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {name.removeprefix(start): value for name, value in found.items() if name.startswith(start)}
 
 
+def parameters(arrays: Mapping[str, Array], frozen: Iterable[str], dtype: Any) -> Parameters:
+    """Parameters with these numbers. Raises FormatError where one is too large for the dtype."""
+    try:
+        with np.errstate(over="raise"):
+            return Parameters.of(arrays, frozen, dtype)
+    except FloatingPointError:
+        raise FormatError(f"a weight is larger than any {np.dtype(dtype)}") from None
+
+
 def few(names: Iterable[str]) -> str:
     """Some names for a message, which stays one short line whatever is in them."""
     every = list(names)
@@ -104,7 +114,7 @@ def _file(path: Path) -> dict[str, dict[str, Any]]:
     try:
         return dict(deserialize(path.read_bytes()))  # type: ignore[no-untyped-call]
     except SafetensorError as error:
-        raise FormatError(f"not a whole safetensors file ({error})") from None
+        raise FormatError(f"not a whole safetensors file ({shortened(error)})") from None
 
 
 def _values(name: str, about: dict[str, Any]) -> Array:

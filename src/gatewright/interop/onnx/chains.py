@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from gatewright.activations import Activation
 from gatewright.arrays import Array
 from gatewright.errors import FormatError
+from gatewright.interop import tensors
 from gatewright.interop.onnx.terms import Item, Mark, Term
 from gatewright.layers import (
     LSTM,
@@ -40,7 +41,7 @@ def whole(term: Term, dtype: Any) -> tuple[Sequential, Parameters, int]:
     items = second.items(term, None)
     layer, arrays = Sequential(*(item.layer for item in items)), _arrays(items)
     copied = sum(count > 1 and origin not in second.known for origin, count in second.times.items())
-    return layer, Parameters.of({name: arrays[name] for name in layer.shapes()}, (), dtype), copied
+    return layer, tensors.parameters({name: arrays[name] for name in layer.shapes()}, (), dtype), copied
 
 
 class _Chains:

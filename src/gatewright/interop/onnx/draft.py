@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gatewright.arrays import Array
-from gatewright.errors import missing_extra
+from gatewright.errors import OptionError, missing_extra
 from gatewright.layers.base import in_scope
 from gatewright.parameters import Scope
 
@@ -158,10 +158,14 @@ class Draft:
         self.outputs.append(Port(name, self.dtype, dims))
 
 
-def require() -> None:
-    """Raises MissingExtraError without the package onnx."""
+def require(opset: int) -> None:
+    """Raises MissingExtraError without the package onnx, OptionError for one that does not know an opset."""
     if find_spec("onnx") is None:
         raise missing_extra("onnx", "onnx", "an ONNX file")
+    from onnx import defs
+
+    if opset > defs.onnx_opset_version():
+        raise OptionError(f"opset={opset}: the onnx package that is installed knows {defs.onnx_opset_version()} at most")
 
 
 def encode(draft: Draft) -> bytes:

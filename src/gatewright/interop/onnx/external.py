@@ -1,18 +1,27 @@
 """Tensors whose bytes lie in a file beside the model's."""
 
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from gatewright.errors import FormatError
 from gatewright.interop.tensors import few
 
 KEYS = ("location", "offset", "length")
+TIMES = 2  # how often the bytes of a file may be read, all tensors together: more would be a small file that takes much memory
 
 
-def read(entries: Any, path: Path, wanted: int) -> bytes:
-    """`wanted` bytes of the file that `entries` (StringStringEntryProto) name, which must lie in the folder of `path`.
+class Source(NamedTuple):
+    """A model's file, and how many bytes were read of others."""
 
-    Raises FormatError for any other place, symbolic links out of the folder included, and for a file that is too short.
+    path: Path
+    taken: dict[Path, int]
+
+
+def read(entries: Any, source: Source, wanted: int) -> bytes:
+    """`wanted` bytes of the file that `entries` (StringStringEntryProto) name, which must lie in the folder of the model's.
+
+    Raises FormatError for any other place, symbolic links out of the folder included, for a file that is too short, and for one
+    of which the tensors have more than it has.
     """
     about: dict[str, str] = {}
     for entry in entries:
@@ -21,7 +30,7 @@ def read(entries: Any, path: Path, wanted: int) -> bytes:
                 f"external data: {few([entry.key])} is not known, no text, or there twice; known: {', '.join(KEYS)}"
             )
         about[entry.key] = entry.value
-    file = _inside(about.get("location", ""), path)
+    file = _inside(about.get("location", ""), source.path)
     offset = _number(about.get("offset", "0"), "offset")
     size = file.stat().st_size
     length = _number(about["length"], "length") if "length" in about else max(size - offset, 0)
@@ -29,6 +38,9 @@ def read(entries: Any, path: Path, wanted: int) -> bytes:
         raise FormatError(f"external data: bytes {offset} to {offset + length} of {few([file.name])}, which has {size}")
     if length != wanted:
         raise FormatError(f"external data: {length} bytes, wanted {wanted} for its type and shape")
+    source.taken[file] = source.taken.get(file, 0) + length
+    if source.taken[file] > TIMES * size:
+        raise FormatError(f"external data: {source.taken[file]} bytes of {few([file.name])}, which has {size}")
     with file.open("rb") as content:
         content.seek(offset)
         return content.read(length)

@@ -223,8 +223,9 @@ class Follow:
         if found is None:
             self.refuse(node, "what it computes is no activation, or stands in no layer")
         part = before.parts[0]
-        arrays = {"gain": found.gain, "shift": found.shift} if isinstance(found, Norm) else {}
-        item = Item(found.layer, arrays) if isinstance(found, Norm) else found
+        if isinstance(found, Norm) and value.axes[-1] != FEATURES:
+            self.refuse(node, "it acts along another axis than that of the features")
+        item = Item(found.layer, found.arrays) if isinstance(found, Norm) else found
         term = Term("layer", part.term.features, (part.term,), item)
         return Seen(value.name, (Part(term, part.flipped),), value.axes)
 

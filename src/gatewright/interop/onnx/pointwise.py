@@ -19,7 +19,7 @@ from gatewright.interop.onnx.calls import Call
 from gatewright.interop.onnx.graph import Graph, Node, Value
 from gatewright.interop.onnx.probe import Probe
 from gatewright.interop.onnx.recurrent import ACTIVATIONS
-from gatewright.layers import LayerNorm
+from gatewright.layers import BatchNorm, LayerNorm
 
 OPERATORS = frozenset({
     "Abs", "Add", "Clip", "Div", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Log", "LogSoftmax",
@@ -42,11 +42,10 @@ class Points(NamedTuple):
 
 
 class Norm(NamedTuple):
-    """A layer normalisation and its parameters."""
+    """A normalisation and its parameters."""
 
-    layer: LayerNorm
-    gain: Array
-    shift: Array
+    layer: LayerNorm | BatchNorm
+    arrays: dict[str, Array]
 
 
 def nice(value: float, default: float | None = None) -> float:
@@ -72,7 +71,7 @@ def identify(probe: Probe, points: Points) -> Activation | Norm | None:
         return None
     if any(node.op == "ReduceMean" for node in points.nodes):
         return _norm(probe, points)
-    return _tried(probe, points)
+    return _tried(probe, points) or _scaled(probe, points)
 
 
 def ends(points: Points) -> Iterator[tuple[str, tuple[Node, ...]]]:
@@ -121,7 +120,10 @@ def _named(call: Call, rank: int) -> Activation | None:
 
 
 def _computed(probe: Probe, points: Points, x: Array) -> Array | None:
-    """What the nodes make of x, which is as the base is, but for the number of rows; None where that can't be."""
+    """What the nodes make of x, which is as the base is, but for the number of rows.
+
+    None where that can't be, or is not finite.
+    """
     made = {name for node in points.nodes for name in node.outputs}
     run = probe.runs[0]
     needed = {name for node in points.nodes for name in node.inputs if name and name not in made and name != points.base}
@@ -134,7 +136,7 @@ def _computed(probe: Probe, points: Points, x: Array) -> Array | None:
         (y,) = runner.run(runner.prepare(graph, setting), {points.base: x}).values()
     except FormatError:  # constants that are made for one size of the batch
         return None
-    return y if y.shape == x.shape else None
+    return y if y.shape == x.shape and np.isfinite(y).all() else None
 
 
 def _some(array: Array) -> Array:
@@ -215,5 +217,24 @@ def _norm(probe: Probe, points: Points) -> Norm | None:
         normal = centred / np.sqrt(variance + epsilon)
         for gain, shift in product([*vectors, ones], [*vectors, zeros]):
             if _close(y, normal * gain + shift):
-                return Norm(LayerNorm(size, epsilon=nice(epsilon)), gain, shift)
+                return Norm(LayerNorm(size, epsilon=nice(epsilon)), {"gain": gain, "shift": shift})
     return None
+
+
+def _scaled(probe: Probe, points: Points) -> Norm | None:
+    """Every feature times a constant, plus one, as standardised inputs are: a BatchNorm whose mean is 0, and its variance 1."""
+    like = _some(probe.runs[0][points.base])
+    if like.dtype.name not in TOLERANCE or any(node.op not in ("Add", "Sub", "Mul", "Div") for node in points.nodes):
+        return None
+    x = np.random.default_rng(0).standard_normal(like.shape).astype(like.dtype)
+    found = [_computed(probe, points, each) for each in (like, like + 1, x)]
+    if any(array is None for array in found):
+        return None
+    zero, one, y = (array.astype(float) for array in found if array is not None)
+    size = like.shape[-1]
+    shift = zero.reshape(-1, size)[0]
+    gain = one.reshape(-1, size)[0] - shift
+    if not np.isfinite([gain, shift]).all() or not _close(y.astype(like.dtype), x * gain + shift):
+        return None
+    layer = BatchNorm(size)
+    return Norm(layer, {"gain": gain, "shift": shift, "mean": np.zeros(size), "var": np.full(size, 1 - layer.epsilon)})

@@ -10,6 +10,7 @@ import numpy as np
 from gatewright.arrays import Array, readonly
 from gatewright.errors import FormatError, MissingFileError, missing_extra
 from gatewright.interop.onnx import external, wire
+from gatewright.interop.onnx.external import Source
 from gatewright.interop.onnx.graph import Attribute, DType, Graph, Node, Value, check
 from gatewright.interop.tensors import few
 
@@ -29,13 +30,13 @@ KINDS = {1: "float", 2: "int", 3: "string", 4: "tensor", 6: "floats", 7: "ints",
 DOMAINS = ("", "ai.onnx")
 
 
-def read(source: Any) -> Graph:
+def read(name: Any) -> Graph:
     """The graph in a file. Raises MissingFileError, MissingExtraError, or FormatError with the file's name."""
-    path = Path(source)
+    path = Path(name)
     if not path.is_file():
         raise MissingFileError(f"{path}: there is no such file")
     try:
-        return _graph(_parse(path), path)
+        return _graph(_parse(path), Source(path, {}))
     except FormatError as error:
         raise FormatError(f"{path}: {error}") from None
 
@@ -72,7 +73,7 @@ def _parse(path: Path) -> Any:
         raise FormatError("not a whole ONNX file") from None
 
 
-def _graph(model: Any, path: Path) -> Graph:
+def _graph(model: Any, source: Source) -> Graph:
     """The checked graph of a ModelProto."""
     if not model.HasField("graph"):
         raise FormatError("not an ONNX file: there is no graph in it")
@@ -90,9 +91,9 @@ def _graph(model: Any, path: Path) -> Graph:
     constants: dict[str, Array] = {}
     for tensor in found.initializer:
         _new(tensor.name, constants, "initializer")
-        constants[tensor.name] = _tensor(tensor, f"initializer {few([tensor.name])}", path)
-    nodes = tuple(_node(node, index, path) for index, node in enumerate(found.node))
-    graph = Graph(str(path), opset, nodes, _values(found.input, "input"), _values(found.output, "output"), constants)
+        constants[tensor.name] = _tensor(tensor, f"initializer {few([tensor.name])}", source)
+    nodes = tuple(_node(node, index, source) for index, node in enumerate(found.node))
+    graph = Graph(str(source.path), opset, nodes, _values(found.input, "input"), _values(found.output, "output"), constants)
     for name in graph.inputs.keys() & constants.keys():
         _fits(constants[name], graph.inputs[name], name)
     check(graph)
@@ -157,7 +158,7 @@ def _fits(array: Array, value: Value, name: str) -> None:
 # --- nodes
 
 
-def _node(node: Any, index: int, path: Path) -> Node:
+def _node(node: Any, index: int, source: Source) -> Node:
     """One node, its attributes as plain values."""
     found = Node(node.op_type, node.name, index, tuple(node.input), tuple(node.output), {})
     if not all(isinstance(name, str) for name in (node.op_type, node.name, *node.input, *node.output)):
@@ -169,11 +170,11 @@ def _node(node: Any, index: int, path: Path) -> Node:
         place = f"{found.place}: attribute {few([attribute.name])}"
         if attribute.name in attributes:
             raise FormatError(f"{place} is there twice")
-        attributes[attribute.name] = _attribute(attribute, place, path)
+        attributes[attribute.name] = _attribute(attribute, place, source)
     return found._replace(attributes=attributes)
 
 
-def _attribute(attribute: Any, place: str, path: Path) -> Attribute:
+def _attribute(attribute: Any, place: str, source: Source) -> Attribute:
     """One attribute's kind and value."""
     if attribute.ref_attr_name:
         raise FormatError(f"{place} refers to a function's, and functions are not supported")
@@ -182,7 +183,7 @@ def _attribute(attribute: Any, place: str, path: Path) -> Attribute:
         subgraph = "a subgraph" if attribute.type in (5, 10) else f"of type {attribute.type}"
         raise FormatError(f"{place} is {subgraph}, which is not supported")
     if kind == "tensor":
-        return Attribute(kind, _tensor(attribute.t, place, path))
+        return Attribute(kind, _tensor(attribute.t, place, source))
     if kind == "string":
         return Attribute(kind, _text(attribute.s, place))
     if kind == "strings":
@@ -202,15 +203,15 @@ def _text(content: bytes, place: str) -> str:
 # --- tensors
 
 
-def _tensor(tensor: Any, place: str, path: Path) -> Array:
+def _tensor(tensor: Any, place: str, source: Source) -> Array:
     """The array, read-only, of a TensorProto. Raises FormatError unless there are just as many bytes as its shape needs."""
     try:
-        return readonly(_array(tensor, path))
+        return readonly(_array(tensor, source))
     except FormatError as error:
         raise FormatError(f"{place}: {error}") from None
 
 
-def _array(tensor: Any, path: Path) -> Array:
+def _array(tensor: Any, source: Source) -> Array:
     kind, shape = dtype(tensor.data_type), tuple(tensor.dims)
     if len(shape) > RANK or any(size < 0 for size in shape):
         raise FormatError(f"the shape {str(shape)[:100]} is impossible")
@@ -224,7 +225,7 @@ def _array(tensor: Any, path: Path) -> Array:
     if len(told) > 1 or (tensor.external_data and tensor.data_location != 1):
         raise FormatError(f"its numbers are in {' and '.join(told) or 'several places'}, wanted one place")
     if told == ["external_data"]:
-        return _from_bytes(external.read(tensor.external_data, path, count * kind.itemsize), kind, shape)
+        return _from_bytes(external.read(tensor.external_data, source, count * kind.itemsize), kind, shape)
     if told == ["raw_data"]:
         return _from_bytes(tensor.raw_data, kind, shape)
     field = FIELDS.get(kind.name, "int32_data")

@@ -16,7 +16,7 @@ import numpy as np
 from gatewright.activations import Activation
 from gatewright.arrays import Array
 from gatewright.errors import FormatError, OptionError
-from gatewright.interop import gates
+from gatewright.interop import gates, tensors
 from gatewright.interop.onnx.calls import Call, Form, Forms, Made, floats, same
 from gatewright.interop.tensors import few
 from gatewright.layers import GRU, LSTM, RNN
@@ -96,7 +96,7 @@ def cell(call: Call, W: Array | None, R: Array | None, B: Array | None, P: Array
     assert R is not None
     layer, arrays = _layer(call, W, R, B, P)
     wide = np.dtype(np.float64 if W.dtype == np.float64 else np.float32)
-    params = Parameters.of({name: arrays[name] for name in layer.shapes()}, (), wide)
+    params = tensors.parameters({name: arrays[name] for name in layer.shapes()}, (), wide)
     layer.choice(wide, call.setting.kernel)
     return Cell(layer, params, Pool(layer, params, wide, call.setting.kernel, call.setting.threads))
 

@@ -32,7 +32,7 @@ def write(network: Sequential, parameters: Parameters, path: Any, choices: Choic
         raise OptionError(f"opset: got {choices.opset!r}, wanted a whole number from {OPSETS[0]} to {OPSETS[-1]}")
     if parameters.flat.nbytes > LARGEST:
         raise OptionError(f"{parameters.flat.nbytes:,} bytes of parameters: an ONNX file holds less than 2 GB")
-    draft.require()
+    draft.require(int(choices.opset))
     files.write_bytes(path, draft.encode(_drafted(network, parameters, choices)))
 
 
