@@ -85,3 +85,7 @@ def test_an_estimator_without_scikit_learn_names_the_extra() -> None:
 def test_estimators_load_scikit_learn_with_their_first_use() -> None:
     there = "print('sklearn' in sys.modules)"
     assert python(f"import sys, gatewright as gw\n{there}\ngw.SequenceRegressor\n{there}").split() == ["False", "True"]
+
+
+def test_all_names_at_once_need_no_extra() -> None:
+    assert python(f"{HIDE}\nfrom gatewright import *\nprint(LSTM(1, 2))") == "LSTM(1, 2)\n"

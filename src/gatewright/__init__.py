@@ -53,7 +53,8 @@ from gatewright.streaming import Stream
 
 if TYPE_CHECKING:  # loaded by __getattr__ below, when something of it is first used: who only runs a model does without
     from gatewright import viz
-    from gatewright.estimators import SequenceClassifier, SequenceRegressor
+    from gatewright.estimators import SequenceClassifier as SequenceClassifier
+    from gatewright.estimators import SequenceRegressor as SequenceRegressor
     from gatewright.interop.onnx.session import OnnxGraph
     from gatewright.text.model import TextModel
     from gatewright.text.settings import TextSettings
@@ -115,8 +116,6 @@ __all__ = [
     "Residual",
     "ResumeWarning",
     "Schedule",
-    "SequenceClassifier",
-    "SequenceRegressor",
     "Sequential",
     "ShapeError",
     "Shared",
@@ -138,8 +137,12 @@ __all__ = [
 ]
 
 
+# Public too, but not among the names of `from gatewright import *`, which has to work without their extra.
+_WITH_EXTRA = ("SequenceClassifier", "SequenceRegressor")
+
+
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in (*__all__, *_WITH_EXTRA):
         raise AttributeError(f"module 'gatewright' has no attribute {name!r}")
     if name == "OnnxGraph":
         from gatewright.interop.onnx.session import OnnxGraph
@@ -157,7 +160,7 @@ def __getattr__(name: str) -> Any:
         from gatewright.text.settings import TextSettings
 
         return TextSettings
-    if name in ("SequenceClassifier", "SequenceRegressor"):
+    if name in _WITH_EXTRA:
         from gatewright import estimators
 
         return getattr(estimators, name)
@@ -167,4 +170,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_WITH_EXTRA})
