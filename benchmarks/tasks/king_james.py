@@ -1,9 +1,10 @@
 """The King James Bible, character by character, beside PyTorch: python benchmarks/tasks/king_james.py [--short]
 
-The text is what `bible -f Gen1:1-Rev22:21` prints (Debian's package bible-kjv): 4.4 million characters, a verse a line after
-a label such as Ge1:1. The first 90 % are learned from, the next 5 % say which weights are best, and the last 5 % are the test: bits a character of an LSTM
-with 256 units. Before that, both libraries learn the same stretches from the same weights on one core, taking turns; their
-losses must agree, and their characters a second are compared. About ten minutes; --short: half a minute.
+The text is what `bible -f Gen1:1-Rev22:21` prints (Debian's package bible-kjv): 4.4 million characters, a verse a line after a
+label such as Ge1:1. The first 90 % are learned from, the next 5 % say which weights are best, and the last 5 % are the test:
+bits a character of an LSTM with 256 units. Before that, both libraries learn the same stretches from the same weights on one
+core, taking turns; their losses must agree, and their characters a second are compared. About ten minutes; --short: half a
+minute.
 """
 
 import argparse
