@@ -122,6 +122,25 @@ def test_what_a_state_dict_does_not_say(capsys, tmp_path):
     )
 
 
+def test_what_stands_behind_a_colon(capsys, tmp_path):
+    target = tmp_path / "words.safetensors"
+    layers = "embed:embedding,gru:last,norm,head.0"
+    part = {name: a for name, a in TORCH["words"][1].items() if "head.2" not in name}
+    save_file(
+        {name.removeprefix("net."): a for name, a in part.items() if name.startswith("net.")}, tmp_path / "net.safetensors"
+    )
+    code, out, err = run(capsys, "convert", tmp_path / "net.safetensors", target, "--layers", layers, "--verify")
+    assert (code, err) == (0, "")
+    assert "torch is not installed" in out
+    model = gw.load(target)
+    assert [type(layer).__name__ for layer in model.layer.layers] == ["Embedding", "GRU", "LayerNorm", "Dense"]
+    assert not model.layer.layers[1].return_sequences
+    for wrong in ("embed:last,gru", "embed:embedding,gru:embedding", "embed:embeding,gru"):
+        refused(
+            capsys, "convert", tmp_path / "net.safetensors", target, "--layers", wrong, words=["--layers: ", "known: embed"]
+        )
+
+
 class Wrong:
     """A runtime that gives other numbers, or other shapes."""
 
@@ -217,6 +236,13 @@ def test_inspect_tells_the_arrays_of_weights_alone(capsys, tmp_path):
     assert "written by Keras 3, weights alone" in out
     assert "/vars/0  (" in out
     assert "not read as a model" in out
+
+
+def test_inspect_names_a_file_of_pytorch_that_holds_more_than_arrays(capsys, tmp_path):
+    path = tmp_path / "whole.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("whole/data.pkl", b"\x80\x02cposix\nsystem\n.")
+    refused(capsys, "inspect", path, words=[str(path), "torch.save(net.state_dict(), path)"])
 
 
 @pytest.mark.parametrize(

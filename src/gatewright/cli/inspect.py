@@ -10,7 +10,7 @@ from gatewright import files
 from gatewright.arrays import Array
 from gatewright.cli import models
 from gatewright.errors import FormatError, GatewrightError
-from gatewright.interop import formats, keras_files, pytorch, tensors, torchfile
+from gatewright.interop import formats, keras_files, pytorch
 
 
 def add_to(commands: Any) -> None:
@@ -49,8 +49,7 @@ def run(args: argparse.Namespace) -> int:
 def _contents(kind: str, args: argparse.Namespace) -> list[str]:
     """What a file that need not be a whole model holds, a line each."""
     if kind == "pytorch":
-        given = torchfile.read(args.file) if torchfile.is_one(args.file) else args.file
-        return _arrays(tensors.read(given, (args.prefix or "").removesuffix("."), leave=pytorch.COUNTER)[0])
+        return _arrays(pytorch.arrays(args.file, args.prefix or ""))
     if kind == "keras":
         stored = _keras(args.file)
         written = f"written by Keras {stored.major}"

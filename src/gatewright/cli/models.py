@@ -4,11 +4,12 @@ import argparse
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gatewright import importers
 from gatewright.errors import OptionError
-from gatewright.interop import formats, tensors
+from gatewright.interop import formats, pytorch, tensors
+from gatewright.layers import Embedding
 from gatewright.model import Model
 
 NAMES = {"gatewright": "gatewright", "keras": "Keras", "pytorch": "PyTorch", "onnx": "ONNX", "rtneural": "RTNeural"}
@@ -31,7 +32,11 @@ def add_reading_options(command: argparse.ArgumentParser) -> None:
     """Adds the options that say what is not in a PyTorch state dict, and which output of an ONNX graph is wanted."""
     command.add_argument("--output", metavar="NAME", help="which output of an ONNX graph (default: the first)")
     group = command.add_argument_group("of PyTorch's state dicts, which hold names and numbers alone")
-    group.add_argument("--layers", metavar="A,B,…", help="the parts of a network in the order of application, such as lstm,fc")
+    group.add_argument(
+        "--layers",
+        metavar="A,B,…",
+        help="the parts of a network in the order of application, such as lstm,fc (an nn.Embedding wants gw.from_pytorch)",
+    )
     group.add_argument("--prefix", metavar="NAME", help="read only what stands under this name")
     group.add_argument("--activation", choices=("tanh", "relu"), help="of an nn.RNN (default tanh)")
 
@@ -44,7 +49,7 @@ def read(path: str, args: argparse.Namespace) -> Read:
         if OPTIONS[name] != kind:
             raise OptionError(f"--{name} is for {NAMES[OPTIONS[name]]}'s files, and {path} is {NAMES[kind]}'s")
     if "layers" in options:
-        options["layers"] = options["layers"].split(",")
+        options["layers"] = _entries(path, args)
     readers: dict[str, Callable[[], Model]] = {
         "gatewright": lambda: importers.load(path),
         "keras": lambda: importers.from_keras(path),
@@ -56,6 +61,34 @@ def read(path: str, args: argparse.Namespace) -> Read:
         warnings.simplefilter("always")
         model = readers[kind]()
     return Read(kind, model, [" ".join(str(warning.message).split()) for warning in said])
+
+
+def names(layers: str) -> list[str]:
+    """The names in --layers, without what is said of them."""
+    return [entry.partition(":")[0].removesuffix(".") for entry in layers.split(",")]
+
+
+def _entries(path: str, args: argparse.Namespace) -> list[Any]:
+    """--layers as from_pytorch takes it. Raises OptionError for what can't be said so."""
+    given = [entry.partition(":")[2] for entry in args.layers.split(",")]
+    if not any(given):
+        return names(args.layers)
+    entries: list[Any] = []
+    arrays = pytorch.arrays(path, args.prefix or "")
+    for name, word in zip(names(args.layers), given, strict=True):
+        part = tensors.under(arrays, name)
+        weight = part.get("weight")
+        if word == "embedding" and weight is not None and weight.ndim == 2 and weight.size:
+            entries.append((name, Embedding(*weight.shape)))
+        elif word == "last" and "weight_ih_l0" in part:
+            layer = pytorch.guess(part, name, args.activation or "tanh")
+            entries.append((name, layer.replace(return_sequences=False)))
+        elif word:
+            known = "embedding, and last of a recurrent layer"
+            raise OptionError(f"--layers: {name}:{word} can't be said of {tensors.few(part)}; known: {known}")
+        else:
+            entries.append(name)
+    return entries
 
 
 def target(path: str, asked: str | None) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from gatewright import importers
 from gatewright.activations import Activation
 from gatewright.arrays import Array
+from gatewright.cli import models
 from gatewright.errors import OptionError, ShapeError
 from gatewright.interop import tensors, torchfile
 from gatewright.interop.pytorch import COUNTER
@@ -163,7 +164,7 @@ def from_state_dict(path: str, model: Model) -> Model:
 def _names(model: Model, args: argparse.Namespace) -> list[str]:
     """The names of the layers with weights in a state dict: those asked for, or the indices that we write."""
     if args.layers is not None:
-        return [name.removesuffix(".") for name in args.layers.split(",")]
+        return models.names(args.layers)
     if not isinstance(model.layer, Sequential):
         return [""]
     return [str(index) for index, layer in enumerate(model.layer.layers) if layer.shapes()]

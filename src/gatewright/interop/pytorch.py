@@ -74,6 +74,15 @@ def read(source: Any, entries: Any, prefix: str, activation: str, dtype: Any) ->
     return pairs[0][1] if entries is None else whole, parameters
 
 
+def arrays(path: str, prefix: str) -> dict[str, Array]:
+    """The arrays of a state dict in a file, by name. Raises MissingFileError, or FormatError with the file's name."""
+    try:
+        given = torchfile.read(path) if torchfile.is_one(path) else path
+        return tensors.read(given, prefix.removesuffix("."), leave=COUNTER)[0]
+    except FormatError as error:
+        raise FormatError(f"{path}: {error}") from None
+
+
 def write(layer: Layer, params: Scope, names: Sequence[str] | None) -> dict[str, Array]:
     """The state dict of a model's layer; the arguments are those of Model.to_pytorch."""
     if not isinstance(layer, Sequential):
@@ -185,7 +194,7 @@ def _layers(arrays: dict[str, Array], entries: Sequence[Any], activation: str) -
             raise OptionError(f"layers: {name!r} stands there twice, and weights that two layers share can't be read yet")
         if name is not None and not under(arrays, name):
             raise FormatError(f"there is nothing under {name!r}; there are {_parts(arrays)}")
-        pairs.append((name, layer or _guess(under(arrays, name or ""), name or "", activation)))
+        pairs.append((name, layer or guess(under(arrays, name or ""), name or "", activation)))
     left = [key for key in arrays if not any(name is not None and under({key: None}, name) for name, _ in pairs)]
     if left:
         raise FormatError(f"{few(left)}: no entry of layers= reads it; prefix= would pick a part of all")
@@ -208,7 +217,7 @@ def _entry(entry: Any) -> tuple[str | None, Layer | None]:
     )
 
 
-def _guess(part: dict[str, Array], name: str, activation: str) -> Layer:
+def guess(part: dict[str, Array], name: str, activation: str) -> Layer:
     """The layer that names and shapes tell of."""
     dot = f"{name}." if name else ""
     if "weight_ih_l0" in part or "weight_hh_l0" in part:
