@@ -35,7 +35,8 @@ def add_reading_options(command: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--layers",
         metavar="A,B,…",
-        help="the parts of a network in the order of application, such as lstm,fc (an nn.Embedding wants gw.from_pytorch)",
+        help="the parts of a network in the order of application, such as lstm,fc; what names and shapes don't say stands "
+        "behind a colon: embed:embedding, and lstm:last for the last output alone",
     )
     group.add_argument("--prefix", metavar="NAME", help="read only what stands under this name")
     group.add_argument("--activation", choices=("tanh", "relu"), help="of an nn.RNN (default tanh)")
