@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from gatewright.arrays import Array
+from gatewright.errors import DataError
 from gatewright.forecasting import baselines
 
 FEWEST = 8  # rows of a stretch whose level and unrest are compared
+LEAST = 10  # values of a series that is learned from
 STRETCHES = 5  # at least, or nothing is said about the scale
 RANGE = 1.5  # levels that differ by less than this factor don't tell one scale from another
 LINEAR, LOGARITHM = 0.25, 0.75  # exponents of the level that the unrest grows with: below, above, and the square root between
@@ -82,3 +84,18 @@ def window_of(rows: int, season: int) -> int:
     """Two seasons, within bounds, and no more than a third of the rows."""
     least, most = WINDOWS
     return max(2, min(max(2 * season, least), most, rows // THIRD))
+
+
+def begun(values: Array) -> Array:
+    """`values` (T, C) from the first row on in which the target is known; all of them if it never is."""
+    known = ~np.isnan(values[:, 0])
+    return values[int(known.argmax()) :]
+
+
+def check(series: dict[str, Array], horizon: int) -> None:
+    """Raises DataError where a series (T_i, C) is too short, or can't be told of."""
+    for name, values in series.items():
+        of = f" of series {name!r}" if len(series) > 1 else ""
+        count, least = int((~np.isnan(values[:, 0])).sum()), max(LEAST, horizon + 2)
+        if count < least:
+            raise DataError(f"y: got {count} values{of}, wanted at least {least} to learn from with a horizon of {horizon}")

@@ -89,8 +89,11 @@ class SeriesForecaster:
         ahead: Array = base[rows] + share * np.concatenate(outputs)[:, :horizon] * self.units[:horizon]
         return ahead
 
-    def save(self, path: Any) -> None:
-        """Writes everything into one safetensors file: the networks as `memberK.…`, the rest as JSON in its metadata."""
+    def save(self, path: Any, more: dict[str, Array] | None = None, told: dict[str, Any] | None = None) -> None:
+        """Writes everything into one safetensors file: the networks as `memberK.…`, the rest as JSON in its metadata.
+
+        more, told: arrays and descriptions that who made the forecaster adds, for himself.
+        """
         tensors = {f"member{k}.{name}": a for k, m in enumerate(self.members) for name, a in m.parameters.items()}
         described = {
             "kind": KIND, "settings": dataclasses.asdict(self.settings), "columns": list(self.names), "date": self.date,
@@ -102,7 +105,7 @@ class SeriesForecaster:
         if self.beside is not None:
             tensors |= self.beside.tensors()
             described["beside"] = self.beside.describe()
-        files.save(path, tensors, described)
+        files.save(path, tensors | (more or {}), described | (told or {}))
 
 
 def fit(
@@ -227,7 +230,7 @@ def _read(tensors: dict[str, Array], described: dict[str, Any], path: Any) -> Se
     sizes = (len(scalers), trending.shape, gaps.shape, units.shape, spread.shape)
     if sizes != (count * len(names), (len(names),), (len(names),), (outputs,), (2, settings.horizon)):
         raise FormatError(f"{path}: the description of the forecaster contradicts itself")
-    members, network = [], {key: value for key, value in described.items() if key not in ("kind", "beside")}
+    members, network = [], {key: value for key, value in described.items() if key not in ("kind", "beside", "estimator")}
     for k in range(described["members"]):
         prefix = f"member{k}."
         own = {name.removeprefix(prefix): array for name, array in tensors.items() if name.startswith(prefix)}
