@@ -212,8 +212,9 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]
 
     def _fit(self, panel: Panel, ahead: tuple[int, ...]) -> None:
         series = {name: choices.begun(values) for name, values in panel.series.items()}
-        chosen = self._settings(series)
         names = (panels.ALONE, *panel.columns)
+        choices.check(series, names, self.horizon)
+        chosen = self._settings(series)
         known = tuple(panel.columns[place] for place in ahead)
         with _interruptible(bool(self.verbose)) as watch:
             made, learned = forecaster.fit_many(series, names, known, chosen, watch)
@@ -225,7 +226,6 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]
     def _settings(self, series: dict[str, Array]) -> Settings:
         """The engine's settings for series; "auto" is decided here."""
         targets = [values[:, 0] for values in series.values()]
-        choices.check(series, self.horizon)
         season = choices.season_of(targets) if self.season == "auto" else int(self.season)
         longest = max(map(len, targets))
         if season >= longest:
