@@ -6,6 +6,8 @@
 # make guide         the guide in docs/_build/guide, English and Chinese
 # make golden        records the frameworks' outputs again and compares (large: installs PyTorch and Keras)
 # make bench         measures against the frameworks and writes the README's table (large: installs them; half an hour)
+# make tasks         learns real tasks and the experiments of 1997 and writes benchmarks/tasks/README.md (large: installs PyTorch; over
+#                    an hour); on Debian: apt-get install bible-kjv
 # make clean         removes the environment, the guide that was built and the caches
 #
 # PYTHON is the Python to begin with (3.11 or newer), VENV the folder of the virtual environment.
@@ -14,7 +16,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 
-.PHONY: demo test test-kernels test-neon test-browser guide golden bench clean
+.PHONY: demo test test-kernels test-neon test-browser guide golden bench tasks clean
 
 demo:
 	@"$(PYTHON)" scripts/environment.py "$(VENV)" plot
@@ -51,6 +53,12 @@ golden:
 bench:
 	@"$(PYTHON)" scripts/environment.py "$(VENV)" bench
 	@"$(VENV)/bin/python" benchmarks/run.py
+
+tasks:
+	@"$(PYTHON)" scripts/environment.py "$(VENV)" plot tasks
+	@"$(VENV)/bin/python" -m pip install --quiet --no-deps -r benchmarks/tasks/packages.txt
+	@command -v bible >/dev/null || { echo "tasks needs Debian's package bible-kjv" >&2; exit 2; }
+	@"$(VENV)/bin/python" benchmarks/tasks/run.py
 
 clean:
 	@"$(PYTHON)" scripts/environment.py --remove "$(VENV)"

@@ -38,7 +38,7 @@ def test_every_requirement_is_pinned_within_its_bounds(requirement: Requirement)
 
 
 def test_the_extras_are_these() -> None:
-    assert set(EXTRAS) == {"fast", "plot", "keras", "onnx", "sklearn", "bench", "docs", "all", "dev"}
+    assert set(EXTRAS) == {"fast", "plot", "keras", "onnx", "sklearn", "bench", "tasks", "docs", "all", "dev"}
 
 
 @pytest.mark.parametrize("extra", ["plot", "docs"])

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from gatewright.arrays import Array, float_dtype, numbers
 from gatewright.errors import DataError, OptionError, ShapeError
-from gatewright.estimators import network
+from gatewright.estimators import network, store
 from gatewright.estimators.scaling import Scaler
 from gatewright.estimators.sequences import Form, Sequences, read
 from gatewright.model import Model
@@ -36,6 +36,7 @@ class Task(NamedTuple):
 class SequenceEstimator(BaseEstimator, ABC):  # type: ignore[misc]
     """A recurrent network behind scikit-learn's interface; its kinds say what the targets are."""
 
+    _kind: str  # what a file calls it
     _form: Form  # of the sequences that it was fitted on
     _scaler: Scaler  # of the features
     _made: dict[str, Any]  # the parameters that can't change while training goes on
@@ -74,6 +75,22 @@ class SequenceEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         self._train(task, None, epochs=1, optimizer=self._optimizer, schedule=None)
         return self
 
+    def save(self, path: Any) -> None:
+        """Writes the fitted estimator into one safetensors file: network, standardisation, names, parameters.
+
+        A random_state that is no number is not kept. Raises OptionError for parameters that were changed after `fit` and ask
+        for another network, and for labels that a file can't hold.
+        """
+        store.save(self, path)
+
+    @classmethod
+    def load(cls, path: Any, *, kernel: str = "auto", threads: int | None = None) -> Self:
+        """The fitted estimator in a file that `save` wrote; nothing in it is executed.
+
+        kernel and threads: as in gw.Model. Raises MissingFileError, or FormatError for any other file.
+        """
+        return store.load(cls, path, kernel, threads)
+
     # --- what the kinds say
 
     @abstractmethod
@@ -103,6 +120,14 @@ class SequenceEstimator(BaseEstimator, ABC):  # type: ignore[misc]
     @abstractmethod
     def _ends(self) -> tuple[int, str | None, str]:
         """The network's outputs, its final activation and the loss."""
+
+    @abstractmethod
+    def _told_apart(self) -> dict[str, Any]:
+        """What a file keeps of the targets, as JSON values."""
+
+    @abstractmethod
+    def _take(self, described: dict[str, Any]) -> None:
+        """Takes back what `_told_apart` gave. Raises whatever, which becomes a FormatError, for what makes no sense."""
 
     # --- the steps
 
