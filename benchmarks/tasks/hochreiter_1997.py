@@ -42,6 +42,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import hochreiter_tasks as tasks
@@ -199,7 +200,7 @@ def adding(least: int, paper: int) -> Task:
 
 def multiplication(least: int, *degrees: tuple[int, int]) -> Task:
     """The multiplication problem; degrees: (fewer than so many are wrong, the paper's number)."""
-    stops = tuple(Stop(f"multiplication, < {wrong}", paper, least, wrong) for wrong, paper in degrees)
+    stops = tuple(Stop(f"multiplication-{wrong}", paper, least, wrong) for wrong, paper in degrees)
     return Task(partial(tasks.numbers, least=least, product=True), 2, 1, 0.04, stops)
 
 
@@ -257,6 +258,8 @@ def main() -> None:
         parser.error(f"unknown task {unknown[0]!r}; there are {', '.join(TASKS)}")
     if args.seeds < 1:
         parser.error("--seeds: wanted 1 or more")
+    if args.json and not Path(args.json).resolve().parent.is_dir():
+        parser.error(f"--json: there is no folder {Path(args.json).parent}")
     settings, seeds, rows = Settings(), list(range(args.seeds)), []
     versions = {"gatewright": gw.__version__, "numpy": np.__version__, "python": platform.python_version()}
     print(", ".join(f"{name} {version}" for name, version in versions.items()) + f"; {settings}; seeds 0 to {seeds[-1]}")
@@ -266,7 +269,7 @@ def main() -> None:
         for reached in zip(*trials, strict=True):
             rows.append(summary(reached[0][0], [learned for _, learned in reached]))
             print(line(rows[-1]), flush=True)
-    print("1997: the paper's mean. Here: forget gates, chrono biases, Adam, small batches; the docstring tells all differences.")
+    print("1997: the paper's mean. Here: forget gates, chrono biases, Adam, small batches, and what the docstring tells.")
     if args.json:
         told = {"script": "benchmarks/tasks/hochreiter_1997.py", "versions": versions, "settings": asdict(settings)}
         told |= {"seeds": seeds, "fresh sequences": TEST, "limit": LIMIT, "tasks": rows}
