@@ -14,7 +14,7 @@ LANGUAGES = {"en": "en", "zh": "zh_CN"}  # the folder, and sphinx' name of the l
 
 def command(name, folder):
     """The command that builds one language into folder/NAME."""
-    options = ["-q", "-W", "--keep-going", "-n", "-b", "html", "-D", f"language={LANGUAGES[name]}"]
+    options = ["-q", "-E", "-W", "--keep-going", "-n", "-b", "html", "-D", f"language={LANGUAGES[name]}"]
     return [
         *(sys.executable, "-m", "sphinx", *options, "-c", str(SOURCE)),
         *("-d", str(folder / ".doctrees" / name), str(SOURCE / name), str(folder / name)),

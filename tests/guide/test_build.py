@@ -59,7 +59,7 @@ def test_a_foreign_file_would_be_seen(text: str) -> None:
 
 
 def names() -> list[str]:
-    """What the reference has to have: every public name, and what a class, or a module, that is public has inside."""
+    """What the reference has to have: every public name, and what is in it, unless it comes from another public class."""
     found = []
     for name in [*gw.__all__, *gw._WITH_EXTRA]:
         thing = getattr(gw, name)
@@ -68,9 +68,11 @@ def names() -> list[str]:
             found += [f"{name}.{each}" for each in public]
             continue
         found.append(name)
-        bases = {base.__name__ for base in inspect.getmro(thing)[1:]} if inspect.isclass(thing) else set()
-        if inspect.isclass(thing) and not bases & {*gw.__all__, "SequenceEstimator"}:
-            found += [f"{name}.{each}" for each, member in vars(thing).items() if not each.startswith("_") and _said(member)]
+        classes = inspect.getmro(thing) if inspect.isclass(thing) else ()
+        if not any(cls.__name__ in gw.__all__ for cls in classes[1:]):
+            ours = [cls for cls in classes if cls.__module__.startswith("gatewright")]
+            members = {each: member for cls in ours for each, member in vars(cls).items()}
+            found += [f"{name}.{each}" for each, member in members.items() if not each.startswith("_") and _said(member)]
     return found
 
 

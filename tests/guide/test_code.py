@@ -10,7 +10,7 @@ ENGLISH = guide_pages.pages("en")
 LINK = re.compile(r"\]\(([^)\s]+)\)|<(https?://[^>]+)>")
 LABEL = re.compile(r"^\(([\w-]+)\)=$", re.MULTILINE)
 HEADING = re.compile(r"^(#+) (.*)$", re.MULTILINE)
-FORMULA = re.compile(r"\$[^$]+\$")
+FORMULA = re.compile(r"\$\$.*?\$\$|\$[^$]+\$", re.DOTALL)
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
@@ -31,7 +31,7 @@ def test_a_chinese_page_says_what_the_english_one_does(page: str) -> None:
     english, chinese = (guide_pages.read(language, page) for language in ("en", "zh"))
 
     def code(text: str) -> list[tuple[str, str, str]]:
-        """The blocks, but for the caption of a table of contents, which is words."""
+        """The blocks, but for captions, which are words."""
         return [
             (b.language, b.rest, re.sub(r"^:caption:.*\n", "", b.text, flags=re.MULTILINE)) for b in guide_pages.blocks(text)
         ]
@@ -47,7 +47,7 @@ def test_a_chinese_page_says_what_the_english_one_does(page: str) -> None:
 def test_a_chinese_page_is_chinese(page: str) -> None:
     text = guide_pages.prose(guide_pages.read("zh", page))
     assert CHINESE.search(HEADING.findall(text)[0][1])
-    plain = re.sub(r"\$\$.*?\$\$|^\(.*\)=$|^\|.*$", "", text, flags=re.DOTALL | re.MULTILINE)
+    plain = re.sub(r"^\(.*\)=$|^\|.*$|^- .* \(\d{4}\)\. .*$", "", FORMULA.sub("", text), flags=re.MULTILINE)  # a source
     paragraphs = [part for part in re.split(r"\n\s*\n", plain) if len(part) > 80]
     assert [part for part in paragraphs if not CHINESE.search(part)] == []
 

@@ -14,9 +14,11 @@ from sphinx.application import Sphinx
 import gatewright as gw
 
 PUBLIC = {*gw.__all__, *gw._WITH_EXTRA}
-MARKUP = re.compile(r"`([^`]+)`|\bgw\.([A-Za-z_]\w*(?:\.\w+)*)|([\\*|_])")
-# A sentence that begins with names and a colon: "seed: of the weights.", "betas, eps: as in the paper."
-EXPLAINED = re.compile(r"(?:^|(?<=[.;)] ))(\w+(?:(?:, | and )\w+)*): ")
+# `code`, gw.Name, a shape such as (B, T, hidden_size), and what sphinx would take for markup.
+MARKUP = re.compile(r"`([^`]+)`|(\((?:[\w' */+…-]+,)+[\w' */+-]*\))|\bgw\.([A-Za-z_]\w*(?:\.\w+)*)|([\\*|_])")
+AXES = re.compile(r"\b[A-Z]\b|\b[A-Z]_i\b|size\b")  # what a list in parentheses has in it if it is a shape
+# A sentence that begins with names and a colon: "seed: of the weights.", "betas, eps: as in the paper."; or one that ends this.
+EXPLAINED = re.compile(r"(?:^|(?<=[.;)] ))(?:(\w+(?:(?:, | and )\w+)*): |(?=Raises |All other ))")
 
 
 def paragraphs(docstring: str) -> list[str]:
@@ -41,15 +43,15 @@ def marked(text: str) -> str:
     """A sentence as reStructuredText."""
 
     def replace(found: re.Match[str]) -> str:
-        literal, name, special = found.groups()
+        literal, listed, name, special = found.groups()
+        if listed and AXES.search(listed):
+            literal = listed
         if literal:
             return f"\\ ``{literal}``\\ "
-        if special:
-            return f"\\{special}"
-        top = name.partition(".")[0]
-        if top not in PUBLIC:
-            return f"\\ ``gw.{name}``\\ "
-        return f"\\ :py:obj:`gw.{name} <gatewright.{name}>`\\ "
+        if name:
+            top = name.partition(".")[0]
+            return f"\\ :py:obj:`gw.{name} <gatewright.{name}>`\\ " if top in PUBLIC else f"\\ ``gw.{name}``\\ "
+        return re.sub(r"([\\*|_])", r"\\\1", listed or special)
 
     return MARKUP.sub(replace, text)
 
@@ -58,10 +60,10 @@ def explained(text: str, names: Collection[str]) -> Iterator[tuple[str, str]]:
     """The pieces of a paragraph, (names, text): those of a piece that explains no argument are ""."""
     said, start = "", 0
     for found in EXPLAINED.finditer(text):
-        if set(re.split(", | and ", found[1])) <= set(names):
+        if not found[1] or set(re.split(", | and ", found[1])) <= set(names):
             if found.start() > start:
                 yield said, text[start : found.start()].strip()
-            said, start = found[1], found.end()
+            said, start = found[1] or "", found.end()
     yield said, text[start:].strip()
 
 
