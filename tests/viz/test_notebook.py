@@ -30,6 +30,19 @@ def test_the_learning_curve_has_both_losses_and_the_best_epoch():
     assert len(gw.viz.learning_curve(History({"loss": [3.0]})).axes[0].lines) == 2
 
 
+@pytest.mark.parametrize(
+    ("history", "scale"),
+    [
+        ({"loss": [3.0, 0.5, 0.04]}, "linear"),
+        ({"loss": [3.0, 0.5, 0.02]}, "log"),
+        ({"loss": [3.0, 1.0], "val_loss": [2.0, 0.02]}, "log"),
+        ({"loss": [3.0, -1.0, 0.001]}, "linear"),
+    ],
+)
+def test_losses_that_fall_far_are_drawn_by_their_logarithm(history, scale):
+    assert gw.viz.learning_curve(History(history)).axes[0].get_yscale() == scale
+
+
 def test_the_gate_maps_are_those_of_the_layer(model):
     x = np.random.default_rng(0).normal(size=(9, 2))
     figure = gw.viz.gate_maps(model, x, "0.layer1")

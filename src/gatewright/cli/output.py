@@ -25,14 +25,14 @@ STAGE = ".writing-"  # where files stand until all are whole
 Writer = Callable[[Path], None]
 
 
-def check_folder(folder: Path) -> None:
-    """Raises OptionError where the files of a forecast can't be written to `folder`: tries it, and leaves no trace."""
+def check_folder(folder: Path, files: Iterable[str] = FILES) -> None:
+    """Raises OptionError where files of these names can't be written to `folder`: tries it, and leaves no trace."""
     try:
         made = [place for place in (folder, *folder.parents) if not place.exists()]
         there = folder.parents[len(made) - 1] if made else folder
         if not there.is_dir():
             raise OptionError(f"-o {folder}: {there} is a file; wanted a folder")
-        _check_places(folder, FILES)
+        _check_places(folder, files)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             os.rmdir(tempfile.mkdtemp(prefix=STAGE, dir=folder))

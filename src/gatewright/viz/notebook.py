@@ -47,6 +47,9 @@ def learning_curve(history: "History") -> Figure:
         axes.axvline(best, color=SOFT, linewidth=0.9, linestyle=(0, (4, 3)), label=f"best: epoch {best}")
         axes.set_xlabel("epoch")
         axes.set_ylabel("loss")
+        shown = [value for name in ("loss", "val_loss") for value in history.history.get(name, ())]
+        if 0 < 100 * min(shown) < max(shown):  # else all that comes after the first epochs lies on the axis
+            axes.set_yscale("log")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(labelcolor=INK)
         soften(axes)
