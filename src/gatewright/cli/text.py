@@ -184,16 +184,16 @@ def _check_output(path: Path) -> None:
 
 
 def _read(path: str) -> str:
-    """A text file, exactly as it is."""
+    """A text file, exactly as it is, but for the byte order mark with which some editors begin one."""
     if not Path(path).is_file():
         raise MissingFileError(f"{path}: there is no such file")
-    content = Path(path).read_bytes()
-    if not content:
-        raise DataError(f"{path}: the file is empty")
     try:
-        return content.decode()
+        text = Path(path).read_bytes().decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: byte {error.start + 1} is not UTF-8; wanted a text in UTF-8") from None
+    if not text:
+        raise DataError(f"{path}: the file is empty")
+    return text
 
 
 @contextlib.contextmanager
