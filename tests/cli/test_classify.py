@@ -273,6 +273,16 @@ def test_many_classes(capsys, tmp_path, monkeypatch):
     assert None in {row["precision"] for row in json.loads((tmp_path / "out" / "report.json").read_text())["by class"].values()}
 
 
+def test_names_that_no_font_has_are_told_of(capsys, tmp_path):
+    rows = [(name, {"slow": "$\\foo$", "fast": "貓", "noise": 'x, "y"'}[label], values) for name, label, values in TRAIN]
+    path = write_ts(tmp_path / "odd.ts", [(name, label.replace(" ", "_"), values) for name, label, values in rows])
+    path.write_text(path.read_text().replace("slow fast noise", '$\\foo$ 貓 x,_"y"'), encoding="utf-8")
+    code, said, _ = run(capsys, "classify", path, "-o", tmp_path / "out", *FAST)
+    assert code == 0
+    assert said.splitlines()[-1].startswith("confusion.png: Glyph 35987")
+    assert {row["true"] for row in read(tmp_path / "out" / "predictions.csv")} == {"$\\foo$", "貓", 'x,_"y"'}
+
+
 # --- predict
 
 
@@ -457,8 +467,10 @@ def test_a_folder_that_can_not_be_written_is_refused_before_training(capsys, tmp
 
 
 def python(source, folder):
+    """A process on a system whose encoding is not UTF-8."""
+    argv, env = [sys.executable, "-W", "error", "-c", source], {**os.environ, "PYTHONIOENCODING": "ascii"}
     return subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", source], cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        argv, cwd=folder, env=env, text=True, encoding="utf-8", stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
 
 
@@ -546,6 +558,7 @@ def bare(tmp_path, hidden, *argv):
 def test_without_matplotlib_and_rich_there_are_no_pictures(tmp_path, train):
     code, out, err = bare(tmp_path, ["matplotlib", "rich"], "classify", "train.csv", *OF_CSV, *FAST)
     assert code == 0, err
+    assert "·" in out
     assert out.splitlines()[-1] == "no pictures: they need matplotlib, which pip install 'gatewright[plot]' brings"
     wanted = sorted(name for name in classify.FILES if not name.endswith(".png"))
     assert sorted(os.listdir(tmp_path / "gatewright-classify")) == wanted

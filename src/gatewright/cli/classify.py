@@ -4,6 +4,7 @@ import argparse
 import csv
 import json
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from gatewright.cli.progress import Learner
 from gatewright.data.labelled import Columns, Labelled, read_long
 from gatewright.data.tables import read_table
 from gatewright.data.ts import read_ts
-from gatewright.errors import OptionError
+from gatewright.errors import OptionError, shortened
 from gatewright.training.callbacks import counted
 
 if TYPE_CHECKING:  # at run time inside the functions: scikit-learn takes a second to load, and may not be there
@@ -101,6 +102,7 @@ def run(args: argparse.Namespace) -> int:
     folder = Path(args.output)
     todo = _job(args)
     output.check_folder(folder, FILES)
+    output.speak_utf8()
     print(_introduction(todo, args.test is None), flush=True)
     with Learner() as learner:
         outcome = job.run(todo, learner)
@@ -260,7 +262,15 @@ def _pictures(outcome: "Outcome") -> tuple[dict[str, output.Writer], list[str]]:
     if len(number) > MOST_CLASSES:
         notes.append(f"no confusion.png: it shows {MOST_CLASSES} classes at most, and report.json has them all")
     else:
-        files["confusion.png"] = lambda path: save(confusion_matrix(true, told, judged.classes), path)
+
+        def draw(path: Path) -> None:
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always")
+                save(confusion_matrix(true, told, judged.classes), path)
+            if said:
+                notes.append(f"confusion.png: {shortened(said[0].message)}")
+
+        files["confusion.png"] = draw
     if not outcome.history.epochs:
         notes.append("no training.png: no epoch was finished")
     else:
