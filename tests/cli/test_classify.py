@@ -98,8 +98,8 @@ def test_from_tables_to_classes(capsys, tmp_path, train, test):
     assert code == 0
     lines = said.splitlines()
     assert lines[0] == f"{train}: 36 sequences to learn from, 18 to judge by, from {test}"
-    assert lines[1] == "each of 8 to 13 steps, 3 features, 3 classes"
-    assert lines[2] == "left out, because they hold text: note"
+    assert lines[1] == "3 classes, 8 to 13 steps each, 3 features: t, ax, ay"
+    assert lines[2] == "left out, because there are no numbers or no name: note"
     assert told.splitlines()[0].startswith("epoch 1 of 12: loss ")
     assert told.splitlines()[-1].startswith("epoch 12 of 12: loss ")
     assert "sequences a second, " in told
@@ -146,7 +146,7 @@ def test_rows_in_any_order_and_columns_that_are_chosen(capsys, tmp_path, test):
         argv = ["classify", path, *OF_CSV, "--time", "t", "--features", "ay, ax", "--test", test, "-o", tmp_path / name]
         code, said, _ = run(capsys, *argv, *FAST)
         assert code == 0
-        assert "2 features" in said
+        assert "2 features: ay, ax\n" in said
         assert "left out" not in said
     model = gw.SequenceClassifier.load(tmp_path / "a" / "model.safetensors")
     assert model.feature_names_in_.tolist() == ["ay", "ax"]

@@ -223,13 +223,14 @@ def _introduction(todo: "Job", held_out: bool) -> str:
     """What is learned from, and what is judged by."""
     train, test = todo.train, todo.test
     lengths = [len(row) for row in (*train.values, *test.values)]
-    what = f"{counted(train.values[0].shape[1], 'feature')}, {len(set(train.labels or ()))} classes"
+    features = counted(train.values[0].shape[1], "feature") + ("" if train.names is None else f": {', '.join(train.names)}")
     steps = f"{min(lengths)} to {max(lengths)} steps" if min(lengths) < max(lengths) else counted(lengths[0], "step")
     judged = "of every class alike" if held_out else f"from {test.path}"
     lines = [f"{train.path}: {counted(len(train.ids), 'sequence')} to learn from, {len(test.ids)} to judge by, {judged}"]
-    lines.append(f"each of {steps}, {what}")
+    lines.append(f"{len(set(train.labels or ()))} classes, {steps} each, {shortened(features)}")
     if train.left_out:
-        lines.append(f"left out, because they hold text: {', '.join(train.left_out)}")
+        names = ", ".join(name or "a column without a name" for name in train.left_out)
+        lines.append(f"left out, because there are no numbers or no name: {shortened(names)}")
     return "\n".join(lines)
 
 
