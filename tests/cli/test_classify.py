@@ -211,7 +211,8 @@ OPTIONS = [
 @pytest.mark.parametrize(("flag", "given", "name", "wanted"), OPTIONS)
 def test_every_option_arrives(capsys, tmp_path, train, monkeypatch, flag, given, name, wanted):
     def look(todo, watch):
-        assert todo.classifier.get_params() == gw.SequenceClassifier(**{"random_state": 0, name: wanted}).get_params()
+        stops = {"early_stopping": True} if name in ("patience", "validation_fraction") else {}
+        assert todo.classifier.get_params() == gw.SequenceClassifier(**{"random_state": 0, name: wanted, **stops}).get_params()
         raise KeyboardInterrupt
 
     monkeypatch.setattr(job, "run", look)

@@ -64,8 +64,9 @@ OPTIONS: tuple[tuple[str, str, dict[str, Any], Check, str], ...] = (
      "set a share of what is learned from aside, and stop when its loss has not improved for --patience epochs "
      "(default: from 1000 sequences on)"),
     ("--validation-fraction", "validation_fraction", {"type": float, "metavar": "X"}, _share,
-     "that share (default 0.1)"),
-    ("--patience", "patience", {"type": int, "metavar": "N"}, checks.whole_number, "(default 10)"),
+     "that share, and --early-stopping (default 0.1)"),
+    ("--patience", "patience", {"type": int, "metavar": "N"}, checks.whole_number,
+     "those epochs, and --early-stopping (default 10)"),
     ("--seed", "random_state", {"type": int, "metavar": "N"}, _seed,
      "of every random number (default 0)"),
 )  # fmt: skip
@@ -132,7 +133,7 @@ def _job(args: argparse.Namespace) -> "Job":
     if args.test_fraction is not None:
         _share("--test-fraction", args.test_fraction)
     for name in ("patience", "validation_fraction"):
-        if name in options and options.get("early_stopping") is False:
+        if name in options and not options.setdefault("early_stopping", True):
             raise OptionError(f"--{name.replace('_', '-')} says how to stop early, and --no-early-stopping not to")
     columns = _columns(args)
     train = read(args.file, columns)
