@@ -2,7 +2,7 @@
 # make test          every check
 # make test-kernels  the reference's tests on compiled code, at every width of the machine and from the library
 # make test-neon     the compiled kernels on aarch64, under qemu; on Debian: apt-get install qemu-user binutils-aarch64-linux-gnu
-# make test-browser  the gate explorer in Chromium without a window; on Debian: apt-get install chromium
+# make test-browser  the gate explorer and the guide in Chromium without a window; on Debian: apt-get install chromium
 # make guide         the guide in docs/_build/guide, English and Chinese
 # make golden        records the frameworks' outputs again and compares (large: installs PyTorch and Keras)
 # make bench         measures against the frameworks and writes the README's table (large: installs them; half an hour)
@@ -40,7 +40,7 @@ test-browser:
 	@"$(PYTHON)" scripts/environment.py "$(VENV)" plot dev
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
 		{ echo "test-browser needs Debian's package chromium" >&2; exit 2; }
-	@"$(VENV)/bin/python" -m pytest -m browser tests/viz
+	@"$(VENV)/bin/python" -m pytest -m browser tests/viz tests/guide
 
 guide:
 	@"$(PYTHON)" scripts/environment.py "$(VENV)" docs

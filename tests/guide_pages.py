@@ -17,7 +17,9 @@ import pytest
 
 from gatewright import cli
 
-GUIDE = Path(__file__).resolve().parent.parent / "docs" / "guide"
+ROOT = Path(__file__).resolve().parent.parent
+GUIDE = ROOT / "docs" / "guide"
+SCRIPT = ROOT / "scripts" / "guide.py"
 FENCE = re.compile(r"^(?:% tolerance: (\d+)%\n+)?(```+)(\S*)([^\n]*)\n(.*?)^\2$", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?![\w.]*\w)")
 SHOWN = ("pip", "make")  # commands that are not ours to try

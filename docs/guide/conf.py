@@ -19,12 +19,13 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 add_module_names = False
 numpydoc_show_class_members = False
-toc_object_entries = False
+toc_object_entries_show_parents = "hide"
 
 html_theme = "gatewright"
 html_theme_path = ["theme"]
 html_copy_source = False
 html_math_renderer = "mathml"
+html_show_search_summary = False  # it fetches the pages, which browsers refuse where the guide is opened as files
 html_use_index = False
 html_domain_indices = False
 TITLES = {"en": "gatewright: the guide", "zh_CN": "gatewright 指南"}

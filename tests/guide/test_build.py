@@ -3,8 +3,6 @@
 import importlib.util
 import inspect
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import guide_pages
@@ -12,22 +10,11 @@ import pytest
 
 import gatewright as gw
 
-SCRIPT = guide_pages.GUIDE.parent.parent / "scripts" / "guide.py"
 LANGUAGES = ("en", "zh")
 # What a browser fetches by itself: everything but the links that a reader may follow.
 FETCHED = re.compile(
     r"<(?!a\b)[a-z]+\b[^>]*?\b(?:src|href|data|poster|action)\s*=\s*[\"']?((?:https?:)?//[^\"'\s>]+)|(?:url\(|@import)\s*[\"']?((?:https?:)?//[^\"')\s]+)"
 )
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with the built guide."""
-    folder = tmp_path_factory.mktemp("the guide")
-    done = subprocess.run([sys.executable, str(SCRIPT), str(folder)], text=True, capture_output=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    return folder
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -91,7 +78,7 @@ def test_every_public_name_is_in_the_reference(built: Path, language: str) -> No
 
 
 def test_the_script_says_how_it_is_called() -> None:
-    spec = importlib.util.spec_from_file_location("guide", SCRIPT)
+    spec = importlib.util.spec_from_file_location("guide", guide_pages.SCRIPT)
     assert spec is not None
     assert spec.loader is not None
     script = importlib.util.module_from_spec(spec)

@@ -12,6 +12,7 @@ LABEL = re.compile(r"^\(([\w-]+)\)=$", re.MULTILINE)
 HEADING = re.compile(r"^(#+) (.*)$", re.MULTILINE)
 FORMULA = re.compile(r"\$\$.*?\$\$|\$[^$]+\$", re.DOTALL)
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
+BROKEN = re.compile(r"^(?!#|\().*[\u4e00-\u9fff，。；：、（）]\n(?![-#|>(\d]|\n| ).+", re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", ENGLISH)
@@ -50,6 +51,7 @@ def test_a_chinese_page_is_chinese(page: str) -> None:
     plain = re.sub(r"^\(.*\)=$|^\|.*$|^- .* \(\d{4}\)\. .*$", "", FORMULA.sub("", text), flags=re.MULTILINE)  # a source
     paragraphs = [part for part in re.split(r"\n\s*\n", plain) if len(part) > 80]
     assert [part for part in paragraphs if not CHINESE.search(part)] == []
+    assert BROKEN.findall(text) == []  # a browser would put a blank there
 
 
 @pytest.mark.parametrize(

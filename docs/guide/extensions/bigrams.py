@@ -11,6 +11,7 @@ PARTS = re.compile(r"[a-zA-Z0-9_]+|[\u4e00-\u9fff]+")
 class Bigrams(SearchChinese):
     """Latin words as sphinx finds them; of a run of Chinese characters every two that stand together."""
 
+    language_name = "English"  # by this sphinx calls the stemmer in the page, which is the English one
     js_splitter_code = r"""
 function splitQuery(query) {
   const parts = query.match(/[a-zA-Z0-9_]+|[\u4e00-\u9fff]+/g) || [];

@@ -91,12 +91,16 @@ def _arguments(thing: Any) -> list[str]:
 
 
 def _process(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
-    if not str(getattr(thing, "__module__", "gatewright")).startswith("gatewright"):
-        return  # inherited from scikit-learn, which writes as numpydoc reads
     fields = list(getattr(thing, "__annotations__", ())) if inspect.isclass(thing) else []
     lines[:] = as_rst("\n".join(lines), [*_arguments(thing), *fields])
 
 
+def _skip(app: Sphinx, what: str, name: str, thing: Any, skip: bool, options: Any) -> bool | None:
+    """What an estimator has from scikit-learn is described there."""
+    return True if not str(getattr(thing, "__module__", "gatewright")).startswith("gatewright") else None
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("autodoc-process-docstring", _process, priority=100)
+    app.connect("autodoc-skip-member", _skip)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -3,7 +3,7 @@
 import argparse
 import csv
 import sys
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,7 @@ def run_demo(args: argparse.Namespace) -> int:
 
 def _chosen(args: argparse.Namespace) -> dict[str, Any]:
     """The settings that the user gave, checked by the names of their flags."""
-    names = [field.name for field in fields(Settings)]
+    names = [flag[2:].replace("-", "_") for flag, *_ in OPTIONS]
     chosen = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     for name, got in chosen.items():
         check(name, got, f"--{name.replace('_', '-')}")
