@@ -18,7 +18,8 @@ from gatewright import cli, files
 from gatewright.cli import classify
 from gatewright.cli.progress import Learner
 from gatewright.data.labelled import Named
-from gatewright.estimators import job, store
+from gatewright.estimators import job, report, store
+from gatewright.estimators.job import Judged
 from gatewright.estimators.network import CELLS, POOLINGS
 from gatewright.training.callbacks import History
 
@@ -258,6 +259,13 @@ def test_the_report_is_in_the_order_of_numbers(capsys, tmp_path):
     found = json.loads((tmp_path / "out" / "report.json").read_text())["confusion matrix"]
     shown = [[0 if cell == "·" else int(cell) for cell in line.split()[1:]] for line in matrix[2:5]]
     assert (shown, found["classes"]) == (found["counts"], ["9", "10", "x"])
+
+
+def test_a_class_that_is_never_predicted_has_a_dash(tmp_path):
+    judged = Judged(("1", "2"), ("a", "nan"), ("a", "nan"), ("a", "a"), np.array([[0.9, 0.1]] * 2))
+    rows = {line.split()[0]: line.split()[1:] for line in report.table(judged).splitlines() if line}
+    assert rows["a"] == ["0.500", "1.000", "0.667", "1"]
+    assert rows["nan"] == ["–", "0.000", "0.000", "1"]
 
 
 def test_many_classes(capsys, tmp_path, monkeypatch):

@@ -230,8 +230,8 @@ def _introduction(todo: "Job", held_out: bool) -> str:
     lines = [f"{train.path}: {counted(len(train.ids), 'sequence')} to learn from, {len(test.ids)} to judge by, {judged}"]
     lines.append(f"{len(set(train.labels or ()))} classes, {steps} each, {shortened(features)}")
     if train.left_out:
-        names = ", ".join(name or "a column without a name" for name in train.left_out)
-        lines.append(f"left out, because there are no numbers or no name: {shortened(names)}")
+        left_out = ", ".join(name or "a column without a name" for name in train.left_out)
+        lines.append(f"left out, because there are no numbers or no name: {shortened(left_out)}")
     return "\n".join(lines)
 
 
