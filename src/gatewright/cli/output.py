@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -132,3 +133,9 @@ def as_csv(head: list[str], lines: Iterable[list[Any]]) -> str:
 def cell(value: float) -> str:
     """A number, or nothing."""
     return "" if np.isnan(value) else f"{value:.6g}"
+
+
+def speak_utf8() -> None:
+    """Texts of any script go out as they come in, whatever the system's encoding is."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")

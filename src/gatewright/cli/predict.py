@@ -48,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
         text, said = _classes(args, described.get("table"))
     else:
         text, said = _forecast(args)
+    output.speak_utf8()
     if args.output is None:
         sys.stdout.write(text)
     else:
