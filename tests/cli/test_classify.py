@@ -18,7 +18,8 @@ from gatewright import cli, files
 from gatewright.cli import classify
 from gatewright.cli.progress import Learner
 from gatewright.data.labelled import Named
-from gatewright.estimators import job, store
+from gatewright.estimators import job, report, store
+from gatewright.estimators.job import Judged
 from gatewright.estimators.network import CELLS, POOLINGS
 from gatewright.training.callbacks import History
 
@@ -98,8 +99,8 @@ def test_from_tables_to_classes(capsys, tmp_path, train, test):
     assert code == 0
     lines = said.splitlines()
     assert lines[0] == f"{train}: 36 sequences to learn from, 18 to judge by, from {test}"
-    assert lines[1] == "each of 8 to 13 steps, 3 features, 3 classes"
-    assert lines[2] == "left out, because they hold text: note"
+    assert lines[1] == "3 classes, 8 to 13 steps each, 3 features: t, ax, ay"
+    assert lines[2] == "left out, because there are no numbers or no name: note"
     assert told.splitlines()[0].startswith("epoch 1 of 12: loss ")
     assert told.splitlines()[-1].startswith("epoch 12 of 12: loss ")
     assert "sequences a second, " in told
@@ -146,7 +147,7 @@ def test_rows_in_any_order_and_columns_that_are_chosen(capsys, tmp_path, test):
         argv = ["classify", path, *OF_CSV, "--time", "t", "--features", "ay, ax", "--test", test, "-o", tmp_path / name]
         code, said, _ = run(capsys, *argv, *FAST)
         assert code == 0
-        assert "2 features" in said
+        assert "2 features: ay, ax\n" in said
         assert "left out" not in said
     model = gw.SequenceClassifier.load(tmp_path / "a" / "model.safetensors")
     assert model.feature_names_in_.tolist() == ["ay", "ax"]
@@ -211,7 +212,8 @@ OPTIONS = [
 @pytest.mark.parametrize(("flag", "given", "name", "wanted"), OPTIONS)
 def test_every_option_arrives(capsys, tmp_path, train, monkeypatch, flag, given, name, wanted):
     def look(todo, watch):
-        assert todo.classifier.get_params() == gw.SequenceClassifier(**{"random_state": 0, name: wanted}).get_params()
+        stops = {"early_stopping": True} if name in ("patience", "validation_fraction") else {}
+        assert todo.classifier.get_params() == gw.SequenceClassifier(**{"random_state": 0, name: wanted, **stops}).get_params()
         raise KeyboardInterrupt
 
     monkeypatch.setattr(job, "run", look)
@@ -259,6 +261,13 @@ def test_the_report_is_in_the_order_of_numbers(capsys, tmp_path):
     assert (shown, found["classes"]) == (found["counts"], ["9", "10", "x"])
 
 
+def test_a_class_that_is_never_predicted_has_a_dash(tmp_path):
+    judged = Judged(("1", "2"), ("a", "nan"), ("a", "nan"), ("a", "a"), np.array([[0.9, 0.1]] * 2))
+    rows = {line.split()[0]: line.split()[1:] for line in report.table(judged).splitlines() if line}
+    assert rows["a"] == ["0.500", "1.000", "0.667", "1"]
+    assert rows["nan"] == ["–", "0.000", "0.000", "1"]
+
+
 def test_many_classes(capsys, tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     rows = [(f"s{i}", f"class {i % 40}", rng.normal(size=(3, 1))) for i in range(160)]
@@ -271,6 +280,16 @@ def test_many_classes(capsys, tmp_path, monkeypatch):
     assert "–" in said  # most classes are never predicted
     assert not (tmp_path / "out" / "confusion.png").exists()
     assert None in {row["precision"] for row in json.loads((tmp_path / "out" / "report.json").read_text())["by class"].values()}
+
+
+def test_names_that_no_font_has_are_told_of(capsys, tmp_path):
+    rows = [(name, {"slow": "$\\foo$", "fast": "貓", "noise": 'x, "y"'}[label], values) for name, label, values in TRAIN]
+    path = write_ts(tmp_path / "odd.ts", [(name, label.replace(" ", "_"), values) for name, label, values in rows])
+    path.write_text(path.read_text().replace("slow fast noise", '$\\foo$ 貓 x,_"y"'), encoding="utf-8")
+    code, said, _ = run(capsys, "classify", path, "-o", tmp_path / "out", *FAST)
+    assert code == 0
+    assert said.splitlines()[-1].startswith("confusion.png: Glyph 35987")
+    assert {row["true"] for row in read(tmp_path / "out" / "predictions.csv")} == {"$\\foo$", "貓", 'x,_"y"'}
 
 
 # --- predict
@@ -457,8 +476,10 @@ def test_a_folder_that_can_not_be_written_is_refused_before_training(capsys, tmp
 
 
 def python(source, folder):
+    """A process on a system whose encoding is not UTF-8."""
+    argv, env = [sys.executable, "-W", "error", "-c", source], {**os.environ, "PYTHONIOENCODING": "ascii"}
     return subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", source], cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        argv, cwd=folder, env=env, text=True, encoding="utf-8", stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
 
 
@@ -546,6 +567,7 @@ def bare(tmp_path, hidden, *argv):
 def test_without_matplotlib_and_rich_there_are_no_pictures(tmp_path, train):
     code, out, err = bare(tmp_path, ["matplotlib", "rich"], "classify", "train.csv", *OF_CSV, *FAST)
     assert code == 0, err
+    assert "·" in out
     assert out.splitlines()[-1] == "no pictures: they need matplotlib, which pip install 'gatewright[plot]' brings"
     wanted = sorted(name for name in classify.FILES if not name.endswith(".png"))
     assert sorted(os.listdir(tmp_path / "gatewright-classify")) == wanted

@@ -32,6 +32,7 @@ def long(folder, text, columns=COLUMNS):
          COLUMNS._replace(time="t")),
         ("id,t,class,x,y\ns,-1.5,a,1,4\ns,-0.5,a,2,5\ns,0,a,3,6\nr,1,b,7,9\n", COLUMNS._replace(time="t")),
         ("id,class,note,x,y\ns,a,first,1,4\ns,a,,2,5\nr,b,-,7,9\ns,a,s1,3,6\n", COLUMNS),  # text is no feature
+        (",id,class,note,,x,y\n0,s,a,,8,1,4\n1,s,a,hm,8,2,5\n2,r,b,,8,7,9\n3,s,a,,8,3,6\n", COLUMNS),  # nor is an index
         ("y,q,x,id,class\n4,7,1,s,a\n5,7,2,s,a\n6,7,3,s,a\n9,7,7,r,b\n", COLUMNS._replace(features=("x", "y"))),
     ],
 )  # fmt: skip
@@ -41,7 +42,8 @@ def test_the_same_sequences_in_many_forms(tmp_path, text, columns):
     assert [found.values[k].tolist() for k in order] == [[[1, 4], [2, 5], [3, 6]], [[7, 9]]]
     assert [found.labels[k] for k in order] == ["a", "b"]
     assert found.names == ("x", "y")
-    assert found.left_out == (("note",) if "note" in text else ())
+    assert [name for name in found.left_out if name] == (["note"] if "note" in text else [])
+    assert found.left_out.count("") == (2 if text[0] == "," else 0)
 
 
 def test_the_order_is_that_of_first_appearance_and_labels_may_be_missing(tmp_path):
@@ -131,3 +133,18 @@ def test_what_is_written_is_read(tmp_path_factory, drawn, delimiter, dates):
     for name, label, values in zip(found.ids, found.labels, found.values, strict=True):
         assert label == known[name][0]
         np.testing.assert_array_equal(values, known[name][1])
+
+
+@given(text=st.text('s,;"\n1.5 a?', max_size=60))
+def test_nothing_but_a_refusal_comes_of_any_text(tmp_path_factory, text):
+    path = tmp_path_factory.mktemp("any") / "t.csv"
+    path.write_text("id,class,x\n" + text, encoding="utf-8", newline="")
+    found, said = None, ""
+    try:
+        found = read_long(read_table(path), COLUMNS)
+    except DataError as error:
+        said = str(error)
+    if found is None:
+        assert "t.csv" in said
+    else:
+        assert all(np.isfinite(row).all() and len(row) for row in found.values)

@@ -72,6 +72,7 @@ def line(text):
         ("@univariate true\n@dimensions 2\n@classLabel false\n@data\n1:2\n", ["@univariate true, but 2 dimensions"]),
         ("@univariate true\n@classLabel false\n@data\n1:2\n", ["line 4", "dimensions: got 2, wanted 1"]),
         (line("1,2:3,4"), ["line 9", "'3,4' is none of the labels", "a, b"]),
+        (line("a"), ["line 9", "a label alone"]),
         (line("1,2:3,4:"), ["line 9", "'' is none of the labels"]),
         (line("1,2:3,4:c"), ["line 9", "'c' is none of the labels"]),
         (line("1,2:3,4:5,6:a"), ["line 9", "dimensions: got 3, wanted 2"]),
@@ -139,3 +140,40 @@ def test_what_is_written_is_read(tmp_path_factory, drawn, padded, labels):
     assert found.labels == (tuple(classes) if labels else None)
     for got, wanted in zip(found.values, rows, strict=True):
         np.testing.assert_array_equal(got, wanted)
+
+
+PIECES = [
+    "@data",
+    "@classLabel",
+    "@univariate",
+    "true",
+    "false",
+    "a",
+    "1",
+    "2.5",
+    "-1e3",
+    "?",
+    ",",
+    ":",
+    "\n",
+    " ",
+    "#",
+    "\t",
+    "é",
+]
+
+
+@given(pieces=st.lists(st.sampled_from(PIECES), max_size=40), head=st.sampled_from(["", HEAD, "@classLabel true a\n@data\n"]))
+def test_nothing_but_a_refusal_comes_of_any_text(tmp_path_factory, pieces, head):
+    path = ts(tmp_path_factory.mktemp("any"), head + "".join(pieces))
+    found, said = None, ""
+    try:
+        found = read_ts(path)
+    except DataError as error:
+        said = str(error)
+    if found is None:
+        assert "some.ts" in said
+        assert len(said) < 700
+    else:
+        assert all(np.isfinite(row).all() and len(row) for row in found.values)
+        assert found.labels is None or len(found.labels) == len(found.values)

@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from refusals import refused
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -167,6 +169,7 @@ def broken(path, change):
         ({"options.pooling": "last"}, ["is not the one that its options describe"]),
         ({"options.cell": "lstm"}, ["is not the one that its options describe"]),
         ({"options.dtype": "float64"}, ["its options say float64"]),
+        ({"options.layout": "tnc"}, ["layout='tnc'"]),
         ({"options.random_state": -1}, ["makes no sense"]),
         ({"options.class_weight": [[[], 1]]}, ["makes no sense"]),
         ({"layer": None}, ["makes no sense"]),
@@ -211,7 +214,9 @@ def test_files_that_make_no_sense_are_refused(tmp_path, change, words):
 
 
 @pytest.mark.parametrize(
-    "change", [{"flat": 1}, {"flat": True}, {"targets": []}, {"targets.1": [0, 1]}, {"targets.0": 3}], ids=str
+    "change",
+    [{"options.loss": "mad"}, {"flat": 1}, {"flat": True}, {"targets": []}, {"targets.1": [0, 1]}, {"targets.0": 3}],
+    ids=str,
 )
 def test_regressors_that_make_no_sense_are_refused(tmp_path, change):
     path = tmp_path / "broken.safetensors"
@@ -237,6 +242,43 @@ def test_every_part_of_a_description_may_be_missing_and_is_refused_then(tmp_path
         files.save(path, tensors, {name: value for name, value in described.items() if name not in (key, "format")})
         with refused(FormatError, "c: "):
             gw.SequenceClassifier.load(path)
+
+
+JUNK = st.sampled_from([None, True, -1, 0, 3, 10**30, 0.5, float("inf"), "", "x", [], [[]], {}, ["a"], {"a": 1}, [None, 1]])
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    path = tmp_path_factory.mktemp("saved") / "c"
+    frames = [pd.DataFrame(row, columns=["east", "north"]) for row in ROWS]
+    small(early_stopping=True, validation_fraction=0.3, class_weight={"a": 2}, hidden_size=2).fit(frames, LABELS).save(path)
+    return path, files.load(path)
+
+
+@given(data=st.data())
+def test_nothing_but_a_refusal_comes_of_any_description(saved, data):
+    path, (tensors, described) = saved
+    changed = json.loads(json.dumps(described))
+    inside, key = changed, None
+    while True:  # down to some depth, one value becomes another
+        keys = sorted(inside) if isinstance(inside, dict) else range(len(inside))
+        key = data.draw(st.sampled_from(list(keys)))
+        if not isinstance(inside[key], dict | list) or not inside[key] or data.draw(st.booleans()):
+            break
+        inside = inside[key]
+    inside[key] = data.draw(JUNK)
+    other = path.with_name("other")
+    files.write_bytes(other, files.to_bytes(tensors, {files.KEY: json.dumps(changed)}))
+    found, said = None, ""
+    try:
+        found = gw.SequenceClassifier.load(other)
+    except FormatError as error:
+        said = str(error)
+    if found is None:
+        assert "other: " in said
+        assert len(said) < 600
+    else:
+        assert found.predict_proba(ROWS).shape == (24, len(found.classes_))
 
 
 def test_other_files_are_refused(tmp_path):

@@ -1,5 +1,7 @@
 """The pictures for notebooks: they show the numbers that they are of, and refuse what they can't show."""
 
+import io
+
 import numpy as np
 import pytest
 from refusals import refused
@@ -28,6 +30,14 @@ def test_the_learning_curve_has_both_losses_and_the_best_epoch():
     assert best.get_xdata()[0] == 2
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["training", "validation", "best: epoch 2"]
     assert len(gw.viz.learning_curve(History({"loss": [3.0]})).axes[0].lines) == 2
+
+
+@pytest.mark.parametrize("name", ["$\\foo$", "a$b$c", "long" * 99, "_", "two\nlines"])
+def test_any_name_of_a_class_can_be_drawn(name):
+    figure = gw.viz.confusion_matrix([0, 1], [0, 1], [name, "b"])
+    figure.savefig(io.BytesIO(), format="png")
+    shown = figure.axes[0].get_yticklabels()[0].get_text()
+    assert shown == (name if len(name) < 25 else ("long" * 6)[:23] + "…")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import argparse
 import csv
 import json
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from gatewright.cli.progress import Learner
 from gatewright.data.labelled import Columns, Labelled, read_long
 from gatewright.data.tables import read_table
 from gatewright.data.ts import read_ts
-from gatewright.errors import OptionError
+from gatewright.errors import OptionError, shortened
 from gatewright.training.callbacks import counted
 
 if TYPE_CHECKING:  # at run time inside the functions: scikit-learn takes a second to load, and may not be there
@@ -63,8 +64,9 @@ OPTIONS: tuple[tuple[str, str, dict[str, Any], Check, str], ...] = (
      "set a share of what is learned from aside, and stop when its loss has not improved for --patience epochs "
      "(default: from 1000 sequences on)"),
     ("--validation-fraction", "validation_fraction", {"type": float, "metavar": "X"}, _share,
-     "that share (default 0.1)"),
-    ("--patience", "patience", {"type": int, "metavar": "N"}, checks.whole_number, "(default 10)"),
+     "that share, and --early-stopping (default 0.1)"),
+    ("--patience", "patience", {"type": int, "metavar": "N"}, checks.whole_number,
+     "those epochs, and --early-stopping (default 10)"),
     ("--seed", "random_state", {"type": int, "metavar": "N"}, _seed,
      "of every random number (default 0)"),
 )  # fmt: skip
@@ -101,6 +103,7 @@ def run(args: argparse.Namespace) -> int:
     folder = Path(args.output)
     todo = _job(args)
     output.check_folder(folder, FILES)
+    output.speak_utf8()
     print(_introduction(todo, args.test is None), flush=True)
     with Learner() as learner:
         outcome = job.run(todo, learner)
@@ -130,7 +133,7 @@ def _job(args: argparse.Namespace) -> "Job":
     if args.test_fraction is not None:
         _share("--test-fraction", args.test_fraction)
     for name in ("patience", "validation_fraction"):
-        if name in options and options.get("early_stopping") is False:
+        if name in options and not options.setdefault("early_stopping", True):
             raise OptionError(f"--{name.replace('_', '-')} says how to stop early, and --no-early-stopping not to")
     columns = _columns(args)
     train = read(args.file, columns)
@@ -221,13 +224,14 @@ def _introduction(todo: "Job", held_out: bool) -> str:
     """What is learned from, and what is judged by."""
     train, test = todo.train, todo.test
     lengths = [len(row) for row in (*train.values, *test.values)]
-    what = f"{counted(train.values[0].shape[1], 'feature')}, {len(set(train.labels or ()))} classes"
+    features = counted(train.values[0].shape[1], "feature") + ("" if train.names is None else f": {', '.join(train.names)}")
     steps = f"{min(lengths)} to {max(lengths)} steps" if min(lengths) < max(lengths) else counted(lengths[0], "step")
     judged = "of every class alike" if held_out else f"from {test.path}"
     lines = [f"{train.path}: {counted(len(train.ids), 'sequence')} to learn from, {len(test.ids)} to judge by, {judged}"]
-    lines.append(f"each of {steps}, {what}")
+    lines.append(f"{len(set(train.labels or ()))} classes, {steps} each, {shortened(features)}")
     if train.left_out:
-        lines.append(f"left out, because they hold text: {', '.join(train.left_out)}")
+        left_out = ", ".join(name or "a column without a name" for name in train.left_out)
+        lines.append(f"left out, because there are no numbers or no name: {shortened(left_out)}")
     return "\n".join(lines)
 
 
@@ -260,7 +264,15 @@ def _pictures(outcome: "Outcome") -> tuple[dict[str, output.Writer], list[str]]:
     if len(number) > MOST_CLASSES:
         notes.append(f"no confusion.png: it shows {MOST_CLASSES} classes at most, and report.json has them all")
     else:
-        files["confusion.png"] = lambda path: save(confusion_matrix(true, told, judged.classes), path)
+
+        def draw(path: Path) -> None:
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always")
+                save(confusion_matrix(true, told, judged.classes), path)
+            if said:
+                notes.append(f"confusion.png: {shortened(said[0].message)}")
+
+        files["confusion.png"] = draw
     if not outcome.history.epochs:
         notes.append("no training.png: no epoch was finished")
     else:

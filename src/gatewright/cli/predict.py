@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from gatewright import files
-from gatewright.cli import classify, output
+from gatewright.cli import classify, many, output
 from gatewright.data.labelled import Columns, Labelled, read_long
-from gatewright.data.series import read_series
+from gatewright.data.series import Columns as SeriesColumns
+from gatewright.data.series import Series, read_many, read_series, split_known
 from gatewright.data.tables import Table, read_table
-from gatewright.errors import DataError, FormatError, OptionError, ShapeError
+from gatewright.errors import DataError, FormatError, OptionError, ShapeError, shortened
 from gatewright.forecasting import forecaster
-from gatewright.forecasting.forecaster import Forecasts
+from gatewright.forecasting.forecaster import Forecasts, SeriesForecaster
 
 CLASSIFIER = "sequence classifier"  # as its files say it
 
@@ -47,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
         text, said = _classes(args, described.get("table"))
     else:
         text, said = _forecast(args)
+    output.speak_utf8()
     if args.output is None:
         sys.stdout.write(text)
     else:
@@ -61,13 +63,39 @@ def _forecast(args: argparse.Namespace) -> tuple[str, str]:
         if getattr(args, option) is not None:
             raise OptionError(f"--{option} is for models of `gatewright classify`, and {args.model} is none")
     model = forecaster.load(args.model)
+    known = () if model.beside is None else tuple(np.array(model.names)[model.beside.known].tolist())
+    if model.group is not None:
+        return _forecast_many(args, model, model.group, known)
     series = read_series(args.file, model.names[0], model.date, model.names[1:])
+    series, future = _ahead(args, model, series, known, 0)
+    said = f"{model.settings.horizon} forecasts of {series.name} after {series.labels()[-1]}"
+    return output.prediction_csv(series, future), said
+
+
+def _forecast_many(args: argparse.Namespace, model: SeriesForecaster, group: str, known: tuple[str, ...]) -> tuple[str, str]:
+    """The same of every series in a file."""
+    assert model.beside is not None
+    found = read_many(args.file, SeriesColumns(model.names[0], model.date, model.names[1:], group))
+    numbers = {name: number for number, name in enumerate(model.beside.series)}
+    for name in found:
+        if name not in numbers:
+            raise DataError(f"{args.file}: series {name!r} is new to {args.model}; it knows {shortened(', '.join(numbers))}")
+    told = {name: _ahead(args, model, series, known, numbers[name]) for name, series in found.items()}
+    said = f"{model.settings.horizon} forecasts of each of {len(told)} series"
+    return many.predictions_csv(group, told), said
+
+
+def _ahead(
+    args: argparse.Namespace, model: SeriesForecaster, series: Series, known: tuple[str, ...], number: int
+) -> tuple[Series, Forecasts]:
+    """(the series up to its last row, (H,) each: what comes after it)."""
+    of = "" if model.beside is None or model.group is None else f" of series {model.beside.series[number]!r}"
+    series, coming = split_known(series, known, model.settings.horizon, of)
     rows, window = len(series.target), model.settings.window
     if rows < window:
         raise DataError(f"{args.file}: rows: got {rows}, wanted at least {window}, the window of the model")
-    made = model.forecasts(series.values, np.array([rows - 1]))
-    said = f"{model.settings.horizon} forecasts of {series.name} after {series.labels()[-1]}"
-    return output.prediction_csv(series, Forecasts(*(part[0] for part in made))), said
+    made = model.forecasts(np.concatenate([series.values, coming]), np.array([rows - 1]), number)
+    return series, Forecasts(*(part[0] for part in made))
 
 
 def _classes(args: argparse.Namespace, stored: Any) -> tuple[str, str]:

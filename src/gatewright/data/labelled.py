@@ -36,7 +36,7 @@ class Labelled:
     values: tuple[Array, ...]  # (N,) of (T_i, F), finite, T_i from 1
     labels: tuple[str, ...] | None  # (N,)
     names: tuple[str, ...] | None = None  # (F,) of the features
-    left_out: tuple[str, ...] = ()  # columns of the file that are none, because they hold text
+    left_out: tuple[str, ...] = ()  # columns of the file that are none, because they hold text, or have no name
 
     def __post_init__(self) -> None:
         count, longest = len(self.values), max(map(len, self.values))
@@ -132,9 +132,9 @@ def _filled(table: Table, column: str) -> list[str]:
 
 
 def _features(table: Table, columns: Columns) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(the columns that hold numbers and are nothing else, those that are left out because they hold text)."""
+    """(the columns that hold numbers and are nothing else, those that are left out: texts, and an index without a name)."""
     others = [name for name in table.names if name not in (columns.id, columns.label, columns.time)]
-    text = tuple(name for name in others if table.is_text(name))
+    text = tuple(name for name in others if not name or table.is_text(name))
     names = tuple(name for name in others if name not in text)
     if not names:
         raise DataError(f"{table.path}: no column is left for the features; its columns: {', '.join(table.names)}")

@@ -116,6 +116,8 @@ def _label(text: str, known: tuple[str, ...], where: str) -> str:
 
 def _sequence(dimensions: list[str], header: Header, where: str) -> Array:
     """(T, F) of a line without its label; the first line says what the header doesn't."""
+    if not dimensions:
+        raise DataError(f"{where}: a label alone; wanted numbers before it")
     got, wanted = len(dimensions), header.counts.setdefault("dimensions", len(dimensions))
     if got != wanted:
         raise DataError(f"{where}: dimensions: got {got}, wanted {wanted}, as in the header or the lines before")

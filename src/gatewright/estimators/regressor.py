@@ -112,6 +112,8 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
         return {"flat": self._flat, "targets": [array.tolist() for array in self._target_scaler]}
 
     def _take(self, described: dict[str, Any]) -> None:
+        if self.loss not in LOSSES:
+            raise one_of("loss", self.loss, LOSSES)
         self._flat, self.n_outputs_ = described["flat"], len(described["targets"][0])
         if not isinstance(self._flat, bool) or (self._flat and self.n_outputs_ != 1):
             raise DataError("flat: wanted true or false, true for one target alone")

@@ -35,7 +35,8 @@ def table(judged: Judged) -> str:
     told: str = classification_report(
         judged.true, judged.predicted, labels=judged.classes, target_names=judged.classes, digits=3, zero_division=np.nan
     )
-    return told.rstrip().replace("   nan", "     –")
+    width = max(map(len, (*judged.classes, "weighted avg")))  # a class may be called nan
+    return "\n".join(line[:width] + line[width:].replace("  nan", "    –") for line in told.rstrip().split("\n"))
 
 
 def counts(judged: Judged) -> Array:

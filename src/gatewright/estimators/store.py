@@ -11,10 +11,10 @@ from sklearn.utils.validation import check_is_fitted
 from gatewright import files
 from gatewright.arrays import Array, float_dtype
 from gatewright.checks import is_number
-from gatewright.errors import DataError, FormatError, GatewrightError, OptionError, shortened
+from gatewright.errors import DataError, FormatError, GatewrightError, OptionError, one_of, shortened
 from gatewright.estimators import network
 from gatewright.estimators.scaling import Scaler
-from gatewright.estimators.sequences import Form
+from gatewright.estimators.sequences import LAYOUTS, Form
 from gatewright.model import Model
 
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ def _read(
     layer, parameters = files.read_model({k: v for k, v in described.items() if k != "kind"}, tensors, path)
     estimator = kind(**_given(kind, described["options"]), **machine)
     network.check(estimator)
+    if estimator.layout not in LAYOUTS:
+        raise one_of("layout", estimator.layout, LAYOUTS)
     estimator._form, names = _form(described["form"])
     estimator._scaler = scaler(described["scaler"], estimator._form.features)
     estimator._take(described)

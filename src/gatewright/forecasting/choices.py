@@ -1,11 +1,12 @@
 """What the training rows say about themselves: their season, the scale that evens out their noise, a window that fits."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from gatewright.arrays import Array
-from gatewright.errors import DataError
+from gatewright.errors import DataError, OptionError
 from gatewright.forecasting import baselines
 
 FEWEST = 8  # rows of a stretch whose level and unrest are compared
@@ -16,6 +17,28 @@ LINEAR, LOGARITHM = 0.25, 0.75  # exponents of the level that the unrest grows w
 WINDOWS = (12, 40)  # the shortest and the longest window
 THIRD = 3  # of the rows: the longest window and the longest season of increments
 PEAK = 0.4  # autocorrelation of the increments, from which a season is believed
+
+
+class Chosen(NamedTuple):
+    """What a forecaster has to know of its series; the names are those of Settings."""
+
+    season: int
+    scale: str
+    window: int
+
+
+def chosen(series: Sequence[Array], season: int | None, scale: str | None, window: int | None) -> Chosen:
+    """What was given, and for None what the series (T_i,) say.
+
+    Raises OptionError for a season, or a window, longer than all of them.
+    """
+    longest = max(map(len, series))
+    season = season_of(series) if season is None else season
+    for name, rows in (("season", season), ("window", 0 if window is None else window)):
+        if rows >= longest:
+            raise OptionError(f"{name}: got {rows}, wanted fewer rows than the {longest} to learn from")
+    scale = scale_of(series, season) if scale is None else scale
+    return Chosen(season, scale, window_of(longest, season) if window is None else window)
 
 
 def season_of(series: Sequence[Array]) -> int:

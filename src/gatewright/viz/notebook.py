@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gatewright.training.callbacks import History
 
 MOST_CLASSES = 200
+LONGEST_NAME = 24  # characters of a class's name that are shown
 # The colours of the gate explorer on white: of 0 … 1, and of what has a sign.
 SEQUENTIAL = LinearSegmentedColormap.from_list(
     "gatewright-gate", ["#f5f3ee", "#cfe1dd", "#8ec1c0", "#489199", "#1d5f6e", "#0a3142"]
@@ -180,8 +181,9 @@ def confusion_matrix(true: Any, predicted: Any, labels: Sequence[str] | None = N
         for row, column in np.argwhere(counts):
             colour = "white" if share[row, column] > 0.5 else INK
             axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour)
-        axes.set_xticks(range(len(names)), names, rotation=45 if max(map(len, names)) > 3 else 0)
-        axes.set_yticks(range(len(names)), names)
+        ticks = [name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…" for name in names]
+        axes.set_xticks(range(len(names)), ticks, rotation=45 if max(map(len, names)) > 3 else 0, parse_math=False)
+        axes.set_yticks(range(len(names)), ticks, parse_math=False)
         axes.set_xlabel("predicted")
         axes.set_ylabel("true")
         axes.set_title(f"{np.trace(counts) / counts.sum():.1%} of {counts.sum():,} are right")
