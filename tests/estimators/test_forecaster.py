@@ -406,6 +406,8 @@ def test_forecasts_that_can_not_be_made(fitted):
         made.predict()
     with refused(ShapeError, "future: got shape (2, 1), wanted (3, 1): x1"):
         made.predict(future=x[:2, 1])
+    with refused(DataError, "future: wanted a table for each series", "the odd ones: "):
+        made.predict(future=[[1], [1], [1]])
     with refused(DataError, "future: got NaN"):
         made.predict(future=[np.nan, 1, 1])
     with refused(DataError, "X: got 0 columns, wanted the 2 of fit"):
