@@ -30,7 +30,9 @@ class Beside(NamedTuple):
         """What a committee learned of some series."""
         assert learned.owners is not None
         sizes = _sizes(learned.residuals, learned.owners, len(series))
-        residuals = learned.residuals / sizes[learned.owners][:, None]
+        between = learned.pooled[0][1]  # the path's mean square on blocks between learned rows; what comes after them has 1
+        wider = max(1.0, between**-0.5) if 0 < between < np.inf else 1.0
+        residuals = wider * learned.residuals / sizes[learned.owners][:, None]
         return cls(series, task.view.known, learned.paths, learned.share, sizes, residuals, task.view.steps)
 
     def tensors(self) -> dict[str, Array]:

@@ -13,9 +13,12 @@ FEWEST = 8  # rows of a stretch whose level and unrest are compared
 LEAST = 10  # values of a series that is learned from
 STRETCHES = 5  # at least, or nothing is said about the scale
 RANGE = 1.5  # levels that differ by less than this factor don't tell one scale from another
-LINEAR, LOGARITHM = 0.25, 0.75  # exponents of the level that the unrest grows with: below, above, and the square root between
+LINEAR, LOGARITHM = 0.2, 0.4  # exponents of the level, as far as noise lets them be seen: standard below, log above
 WINDOWS = (12, 40)  # the shortest and the longest window
 THIRD = 3  # of the rows: the longest window and the longest season of increments
+WANDERING = 2.0  # times as much change over a period as over a row is no season
+ALIKE = 1.2  # standard deviations of the values that they change by over a season, at most; noise changes by 1.4
+SHORTEST = 3  # season of increments: those of noise alternate
 PEAK = 0.4  # autocorrelation of the increments, from which a season is believed
 
 
@@ -44,10 +47,20 @@ def chosen(series: Sequence[Array], season: int | None, scale: str | None, windo
 def season_of(series: Sequence[Array]) -> int:
     """The period of one or many series (T_i,), NaN where missing; 1 where none stands out.
 
-    The median of those that the series show; where they show none, perhaps because of a trend, what their increments agree on.
+    What their increments agree on, for levels that wander seem to have periods; else the median of what the levels show, if
+    they change hardly more over a period than over a row.
     """
-    found = int(np.median([baselines.season_of(y) for y in series]))
-    return found if found > 1 else _season_of_increments([np.diff(y) for y in series])
+    found = _season_of_increments([np.diff(y) for y in series])
+    if found == 1:
+        found = int(np.median([baselines.season_of(y) for y in series]))
+        found = found if np.mean([_repeats(y, found) for y in series]) > 0.5 else 1
+    return found
+
+
+def _repeats(y: Array, season: int) -> bool:
+    """Whether y (T,) is alike after a season, and hardly changes more over one than over a row, as what wanders does."""
+    change, once = y[season:] - y[:-season], np.diff(y)
+    return bool(np.nanstd(change) < min(WANDERING * np.nanstd(once), ALIKE * np.nanstd(y))) if len(change) > 1 else False
 
 
 def _season_of_increments(series: Sequence[Array]) -> int:
@@ -59,14 +72,16 @@ def _season_of_increments(series: Sequence[Array]) -> int:
         power = float(rest @ rest)
         if power > 0:
             r += [float(rest[lag:] @ rest[: len(y) - lag]) / power / len(series) for lag in range(len(r))]
-    peaks = [lag for lag in range(2, most) if r[lag - 1] < r[lag] >= r[lag + 1] and r[lag] > max(PEAK, 2 * r[1:lag].min())]
+    peaks = [
+        lag for lag in range(SHORTEST, most) if r[lag - 1] < r[lag] >= r[lag + 1] and r[lag] > max(PEAK, 2 * r[1:lag].min())
+    ]
     return max(peaks, key=lambda lag: float(r[lag]), default=1)
 
 
 def scale_of(series: Sequence[Array], season: int) -> str:
     """ "standard", "sqrt" or "log": whether the unrest of series (T_i,) stays, or grows with the level or with its square root.
 
-    Unrest is the root mean square of seasonal differences (of increments, without a season) in stretches of a season or more;
+    Unrest is the standard deviation of seasonal differences (of increments, without a season) in stretches of a season or more;
     the slope of its logarithm over the level's decides, over all series together (after Guerrero 1993).
     """
     least = min((float(np.nanmin(y)) for y in series if not np.isnan(y).all()), default=-1.0)
@@ -97,9 +112,9 @@ def _stretches(y: Array, season: int) -> tuple[Array, Array]:
     for start in range(0, len(change) - length + 1, length):
         middle = np.concatenate([y[start : start + length], y[start + season : start + season + length]])
         part = change[start : start + length]
-        if (~np.isnan(part)).sum() > FEWEST // 2 and np.nanmean(middle) > 0 and np.nanmean(np.square(part)) > 0:
+        if (~np.isnan(part)).sum() > FEWEST // 2 and np.nanmean(middle) > 0 and np.nanstd(part) > 0:
             level.append(np.log(np.nanmean(middle)))
-            unrest.append(0.5 * np.log(np.nanmean(np.square(part))))
+            unrest.append(np.log(np.nanstd(part)))
     return np.array(level), np.array(unrest)
 
 

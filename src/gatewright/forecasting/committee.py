@@ -19,11 +19,12 @@ from gatewright.training.optimizers import Adam
 
 BLOCKS = 5  # at least: a committee of one or two leaves out a fifth of the training rows, not all or half of them
 EVERY = 10  # epochs from one judgement on its block to the next
+TRENDING = 0.5  # of the share, where the target has a trend
 ROUNDS = 4  # times that the fills of missing values are made anew while a member learns
 BATCH = 64  # windows to an update
 CLIP = 1.0  # the largest norm of a gradient
 SETTLING = 3  # a third of every window only brings the state into swing: no loss there
-PATIENCE = 5  # checks without a better one, after which a member beside a linear path stops
+PATIENCE = 8  # checks without a better one, after which a member beside a linear path stops
 OVERLAP = 6  # a window begins every W / 6 rows
 PREDICT = 2048  # windows to a prediction
 
@@ -37,14 +38,14 @@ class Task(NamedTuple):
     units: Array  # (O,) of the outputs
     view: windows.View
     settings: Settings
-    plan: mixture.Plan | None = None  # of the linear path whose forecasts the outputs correct; None: they are increments
+    plan: mixture.Plan | None = None  # of the linear path beside the networks; None: there is none
 
 
 class Check(NamedTuple):
     """A member on the block that it does not learn, after an epoch."""
 
     epoch: int
-    told: Array  # (N, H) what it says of the windows before its block
+    told: Array  # (N, H) what it says before its block, less what a linear path says, in units of the outputs
     errors: Array  # (N, H) in units of the outputs, NaN where a target is missing or outside the block
     weights: Array  # the member's flat parameters
 
@@ -69,7 +70,7 @@ class Committee(NamedTuple):
     checks: list[list[tuple[int, float]]]  # a list a member of (epoch, score on its block)
     pooled: list[tuple[int, float]]  # (epoch, score of all members on their blocks)
     paths: tuple[mixture.Path, ...] = ()  # a linear path a member, if there are any
-    share: float = 1.0  # of the outputs, that is believed
+    share: float = 1.0  # of the way from the path's forecast to the networks'
     owners: Array | None = None  # (N,) the number of the series that a residual is of
     interrupted: bool = False
 
@@ -86,13 +87,14 @@ def train(task: Task, watch: Watch) -> Committee:
     If `watch` says stop, the members that are finished are the committee, or, if none is, the one at hand at its best.
     """
     members: list[Member] = []
+    trending = task.plan is not None and bool(task.view.trending[0])
     for number in range(task.settings.ensemble):
         member, stopped = train_member(task, number, watch)
         if not stopped or not members:
             members.append(member)
         if stopped:
-            return together(members, None)._replace(interrupted=True)
-    return together(members, task.settings.epochs)
+            return together(members, None, trending)._replace(interrupted=True)
+    return together(members, task.settings.epochs, trending)
 
 
 def mean_square(errors: Array) -> float:
@@ -101,13 +103,15 @@ def mean_square(errors: Array) -> float:
     return float(known @ known) / len(known) if len(known) else np.inf
 
 
-def together(members: list[Member], epochs: int | None) -> Committee:
+def together(members: list[Member], epochs: int | None, trending: bool = False) -> Committee:
     """The committee of these members after some epochs; None: as many as forecast their blocks best.
 
-    Beside a linear path only that share of the outputs is believed which serves the blocks best, none included.
+    Beside a linear path the forecast goes only that share of the way to the networks' which serves the blocks best, none at all
+    included; half as far where the target has a trend, for between learned rows that is followed too easily.
     """
     checks = list(zip(*(member.checks for member in members), strict=False))  # those that every member has
     shares = [1.0 if members[0].path is None else _share(each) for each in checks]
+    shares = [TRENDING * share for share in shares] if trending else shares
     pooled = [mean_square(_errors(each, share)) for each, share in zip(checks, shares, strict=True)]
     best = int(np.argmin(pooled)) if epochs is None else [each[0].epoch for each in checks].index(epochs)
     for member in members:
@@ -156,6 +160,7 @@ class _Scene(NamedTuple):
     x: Array  # (W - 1 + T, F) inputs
     y: Array  # (T, O) targets
     lesson: _Lesson
+    base: Array  # (T, H) what would be said without the network: the linear path's increments, or none
 
 
 def _block(rows: int, number: int, members: int) -> tuple[int, int]:
@@ -219,11 +224,12 @@ def _filled(task: Task, model: Model, values: Array, filled: Array) -> Array:
 def _scene(task: Task, values: Array, filled: Array, lesson: _Lesson) -> _Scene:
     """A series whose gaps are filled in one way, and its increments."""
     x = windows.inputs(filled, np.isnan(values), task.view)
-    return _Scene(x, windows.increments(values, filled, task.settings.horizon) / task.units, lesson)
+    y = windows.increments(values, filled, task.settings.horizon) / task.units
+    return _Scene(x, y, lesson, np.zeros((len(values), task.settings.horizon)))
 
 
 def _corrector(task: Task, lessons: list[_Lesson], number: int, seed: int) -> tuple[Member, list[_Scene]]:
-    """A member that says nothing yet, and what its own linear path, which has not seen its block either, leaves for it."""
+    """A member that says nothing yet, beside its own linear path, which has not seen its block either; and what it learns."""
     settings, plan = task.settings, task.plan
     assert plan is not None
     blocks = [_block(len(values), number, settings.ensemble) for values in task.series]
@@ -231,16 +237,16 @@ def _corrector(task: Task, lessons: list[_Lesson], number: int, seed: int) -> tu
     path = mixture.fit(list(task.series), left_out, task.view.known, plan)
     scenes = []
     for values, lesson in zip(task.series, lessons, strict=True):
-        seen = reading.read(values, path, task.view, task.units, plan.season)
-        off = windows.increments(values, seen.filled, settings.horizon)[:, : settings.horizon] + seen.filled[:, :1] - seen.base
-        scenes.append(_Scene(seen.inputs, off / task.units, lesson))
+        seen = reading.read(values, path, task.view, task.units)
+        wanted = windows.increments(values, seen.filled, settings.horizon)[:, : settings.horizon] / task.units
+        scenes.append(_Scene(seen.inputs, wanted, lesson, (seen.base - seen.filled[:, :1]) / task.units))
     model = Model(settings.network(scenes[0].x.shape[1], settings.horizon), seed=seed)
     model.parameters.assign({name: np.zeros_like(model.parameters[name]) for name in ("1.W", "1.b")})
-    y = np.concatenate([scene.y[scene.lesson.held] for scene in scenes])
-    silent = np.zeros_like(y)
-    errors = np.where(np.concatenate([lesson.judged for lesson in lessons]), silent - y, np.nan)
+    off = np.concatenate([scene.base[scene.lesson.held] - scene.y[scene.lesson.held] for scene in scenes])
+    errors = np.where(np.concatenate([lesson.judged for lesson in lessons]), off, np.nan)
     owners = np.repeat(np.arange(len(lessons)), [len(lesson.held) for lesson in lessons])
-    return Member(model, [], [Check(0, silent, errors, model.parameters.flat.copy())], path, owners), scenes
+    first = Check(0, np.zeros_like(off), errors, model.parameters.flat.copy())  # as if it said what the path says
+    return Member(model, [], [first], path, owners), scenes
 
 
 def _learn(task: Task, scenes: list[_Scene], member: Member, how: tuple[int, int, Watch]) -> bool:
@@ -250,6 +256,7 @@ def _learn(task: Task, scenes: list[_Scene], member: Member, how: tuple[int, int
     held = np.concatenate([windows.windows(scene.x, scene.lesson.held, length) for scene in scenes])
     wanted = np.concatenate([scene.y[scene.lesson.held, : settings.horizon] for scene in scenes])
     judged = np.concatenate([scene.lesson.judged for scene in scenes])
+    base = np.concatenate([scene.base[scene.lesson.held] for scene in scenes])
     first = len(member.losses)
 
     def after(info: Info) -> None:
@@ -257,9 +264,9 @@ def _learn(task: Task, scenes: list[_Scene], member: Member, how: tuple[int, int
         member.losses.append(info.logs["loss"])
         stop = watch(number + 1, epoch, member.losses[-1])
         if epoch % EVERY == 0 or stop or epoch == (settings.epochs or MOST_EPOCHS):
-            told = at_last(member.model, held)[:, : settings.horizon]
-            errors = np.where(judged, told - wanted, np.nan)
-            member.checks.append(Check(epoch, told, errors, member.model.parameters.flat.copy()))
+            says = at_last(member.model, held)[:, : settings.horizon]
+            errors = np.where(judged, says - wanted, np.nan)
+            member.checks.append(Check(epoch, says - base, errors, member.model.parameters.flat.copy()))
             if settings.epochs is None and member.path is not None and _past_best(member.checks):
                 info.stop("no better")
         if stop:
@@ -282,7 +289,7 @@ def _past_best(checks: list[Check]) -> bool:
 def _targets(scenes: list[_Scene], length: int) -> Array:
     """(B, W, 2 O) float32: targets and weights, the weights with mean 1 so that the loss is the mean over what is learned."""
     weights, values = [], []
-    for _, y, lesson in scenes:
+    for _, y, lesson, _ in scenes:
         weights.append(windows.windows(windows.padded(lesson.weight, length, 0.0), lesson.ends, length))
         value = np.where(lesson.weight > 0, y, 0)
         values.append(windows.windows(windows.padded(value, length, 0.0), lesson.ends, length))

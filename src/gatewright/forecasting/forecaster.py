@@ -18,6 +18,7 @@ from gatewright.model import Model
 
 LEVEL = 0.9  # what share of the future the intervals are to hold
 KIND = "forecaster"
+SOME = 0.5  # of many series, in which a column has a trend: then it has one
 
 
 class Forecasts(NamedTuple):
@@ -78,17 +79,19 @@ class SeriesForecaster:
         if self.beside is None:
             view = _view(self.settings, self.units, self.trending, self.gaps)
             filled = windows.settle(z, view, lambda x: committee.at_last(member, x))
-            x, base, share = windows.inputs(filled, np.isnan(z), view), filled[:, :1], 1.0
+            x = windows.inputs(filled, np.isnan(z), view)
         else:
-            share, path = self.beside.share, self.beside.paths[number]
+            path = self.beside.paths[number]
             view = windows.View(self.settings.window, self.beside.steps, self.trending, self.gaps, self.beside.known)
-            x, base, _ = reading.read(z, path, view, self.units, self.settings.season)
+            x, base, filled = reading.read(z, path, view, self.units)
         outputs = [
             committee.at_last(member, windows.windows(x, part, self.settings.window))
             for part in np.array_split(rows, max(1, math.ceil(len(rows) / committee.PREDICT)))
         ]
-        ahead: Array = base[rows] + share * np.concatenate(outputs)[:, :horizon] * self.units[:horizon]
-        return ahead
+        own: Array = filled[rows, :1] + np.concatenate(outputs)[:, :horizon] * self.units[:horizon]
+        if self.beside is not None:
+            own = base[rows] + self.beside.share * (own - base[rows])
+        return own
 
     def save(self, path: Any, more: dict[str, Array] | None = None, told: dict[str, Any] | None = None) -> None:
         """Writes everything into one safetensors file: the networks as `memberK.…`, the rest as JSON in its metadata.
@@ -155,7 +158,8 @@ def prepare_many(
     width = len(names)
     z = tuple(scaled(v, names, scalers[k * width : (k + 1) * width]) for k, v in enumerate(series.values()))
     steps = np.sqrt(np.mean([np.square(windows.units(each, 1)) for each in z], axis=0))
-    trending = np.mean([windows.trends(each) for each in z], axis=0) > 0.5
+    trending = np.mean([windows.trends(each) for each in z], axis=0) > SOME
+    trending[0] |= len(z) > 1  # each has its own scaler: their levels are not alike, their increments are
     gaps = np.any([np.isnan(each).any(axis=0) for each in z], axis=0)
     view = windows.View(settings.window, steps, trending, gaps, np.isin(names, known))
     plan = mixture.plan(list(z), view.known, settings.season, settings.horizon)
