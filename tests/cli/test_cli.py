@@ -113,7 +113,9 @@ def test_every_option_changes_what_comes_out(capsys, tmp_path, monkeypatch, tabl
     assert run(capsys, *base, "-o", tmp_path / "a")[0] == 0
     assert run(capsys, *base, option, value, "-o", tmp_path / "b")[0] == 0
     first, second = (json.loads((tmp_path / name / "report.json").read_text()) for name in "ab")
-    assert first["scores"] != second["scores"] or first["other seeds"] != second["other seeds"]
+    learned = [forecaster.load(tmp_path / name / "model.safetensors").members[0].parameters.flat for name in "ab"]
+    changed = not np.array_equal(*learned)  # what few epochs taught may be worth nothing beside the linear path
+    assert changed or first["scores"] != second["scores"] or first["other seeds"] != second["other seeds"]
 
 
 def test_the_same_command_gives_the_same_files(capsys, tmp_path, table):
