@@ -25,6 +25,7 @@ PUBLIC = [
     "Dropout",
     "EarlyStopping",
     "Embedding",
+    "Forecaster",
     "FormatError",
     "GRU",
     "GatewrightError",
@@ -85,8 +86,9 @@ MEMBERS = {
         "state_like stream summary to_keras to_pytorch to_rtneural unfreeze"
     ),
     "Stream": "reset run state step",
-    "SequenceClassifier": "fit get_params partial_fit predict predict_log_proba predict_proba score set_params",
-    "SequenceRegressor": "fit get_params partial_fit predict score set_params",
+    "SequenceClassifier": "fit get_params load partial_fit predict predict_log_proba predict_proba save score set_params",
+    "SequenceRegressor": "fit get_params load partial_fit predict save score set_params",
+    "Forecaster": "backtest fit get_params load predict predict_interval save set_params",
     "OnnxGraph": "inputs outputs run",
     "TextModel": "bits load sample save score train",
     "Parameters": "edit flat trainable version",
@@ -127,7 +129,17 @@ ARGUMENTS = {
     ),
     "SequenceClassifier.fit": "X sample_weight y",
     "SequenceClassifier.partial_fit": "X classes sample_weight y",
+    "SequenceClassifier.load": "kernel path threads",
+    "SequenceClassifier.save": "path",
     "SequenceRegressor.partial_fit": "X sample_weight y",
+    "Forecaster": (
+        "cell ensemble epochs hidden_size horizon intervals learning_rate level num_layers random_state scale season verbose "
+        "window"
+    ),
+    "Forecaster.fit": "X ids known y",
+    "Forecaster.predict": "X future ids y",
+    "Forecaster.predict_interval": "X future ids level y",
+    "Forecaster.backtest": "X folds ids known refit step y",
     "from_keras": "dtype kernel network path threads",
     "from_onnx": "compat dtype kernel output path threads",
     "from_pytorch": "activation dtype kernel layers prefix source threads",

@@ -53,6 +53,7 @@ from gatewright.streaming import Stream
 
 if TYPE_CHECKING:  # loaded by __getattr__ below, when something of it is first used: who only runs a model does without
     from gatewright import viz
+    from gatewright.estimators import Forecaster as Forecaster
     from gatewright.estimators import SequenceClassifier as SequenceClassifier
     from gatewright.estimators import SequenceRegressor as SequenceRegressor
     from gatewright.interop.onnx.session import OnnxGraph
@@ -138,7 +139,7 @@ __all__ = [
 
 
 # Public too, but not among the names of `from gatewright import *`, which has to work without their extra.
-_WITH_EXTRA = ("SequenceClassifier", "SequenceRegressor")
+_WITH_EXTRA = ("Forecaster", "SequenceClassifier", "SequenceRegressor")
 
 
 def __getattr__(name: str) -> Any:

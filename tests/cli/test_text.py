@@ -42,6 +42,15 @@ def model(capsys, tmp_path, text):
     return path
 
 
+def test_a_byte_order_mark_is_no_character(capsys, tmp_path, text, model):
+    marked, path = tmp_path / "marked.txt", tmp_path / "marked.safetensors"
+    marked.write_bytes(b"\xef\xbb\xbf" + text.read_bytes())
+    assert run(capsys, "text", "train", marked, "-o", path, *FAST)[0] == 0
+    assert path.read_bytes() == model.read_bytes()
+    scores = [run(capsys, "text", "score", model, each)[1].partition(": ")[2] for each in (marked, text)]
+    assert scores[0] == scores[1] != ""
+
+
 @pytest.mark.parametrize("level", ["char", "byte"])
 def test_from_a_text_to_another(capsys, tmp_path, text, level):
     path = tmp_path / "m.safetensors"
@@ -131,6 +140,8 @@ def test_time_ends_a_training(capsys, tmp_path, text):
     ("content", "words"),
     [
         (b"", "the file is empty"),
+        (b"\xef\xbb\xbf", "the file is empty"),
+        (b"\xef\xbb\xbf\xff", "byte 4 is not UTF-8"),
         (b"abc\xff", "byte 4 is not UTF-8"),
         ("春".encode("utf-16"), "byte 1 is not UTF-8"),
         (b"short", "text: got 5 symbols to learn from"),

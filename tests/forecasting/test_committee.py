@@ -26,7 +26,9 @@ def task(values, **settings):
     chosen = Settings(**({"hidden": 4, "window": 9, "ensemble": 2, "epochs": 10, "scale": "none"} | settings))
     units = windows.units(values, chosen.horizon)
     steps = np.concatenate([units[:1], units[chosen.horizon :]])
-    return Task(values, units, windows.View(chosen.window, steps, windows.trends(values), np.isnan(values).any(axis=0)), chosen)
+    gaps = np.isnan(values).any(axis=0)
+    view = windows.View(chosen.window, steps, windows.trends(values), gaps, np.zeros(len(steps), bool))
+    return Task((values,), units, view, chosen)
 
 
 def train(values, watch=lambda *_: False, **settings):
@@ -43,7 +45,7 @@ def test_blocks_cover_the_training_rows_without_overlap(rows, members):
 
 def test_what_is_left_out_or_missing_has_no_weight_and_is_judged_only_if_known():
     values = wave(60, columns=2, gaps=(20, 57))
-    lesson = committee._lesson(task(values, horizon=3), 0)
+    lesson = committee._lesson(values, task(values, horizon=3), 0)
     start, stop = committee._block(60, 0, 2)
     for t in range(60):
         for k, (column, step) in enumerate([(0, 1), (0, 2), (0, 3), (1, 1)]):
@@ -69,8 +71,8 @@ def test_the_masked_loss_and_its_gradient():
 
 def test_the_weights_of_the_targets_have_mean_1():
     given_task = task(wave(60, gaps=(5, 6)))
-    lesson = committee._lesson(given_task, 1)
-    target = committee._targets(np.zeros((60, 1)), lesson, 9)
+    lesson = committee._lesson(given_task.series[0], given_task, 1)
+    target = committee._targets([committee._Scene(np.zeros((68, 2)), np.zeros((60, 1)), lesson)], 9)
     assert target.shape == (len(lesson.ends), 9, 2)
     weight = target[..., 1]
     assert weight.mean() == pytest.approx(1, abs=1e-6)
@@ -100,7 +102,10 @@ def member(scores):
     """A member with one parameter vector and one error of each size, after 10, 20, … epochs."""
     model = Model(Settings(hidden=1).network(2, 1), seed=0)
     size = model.parameters.flat.size
-    checks = [Check(10 * (k + 1), np.array([[s], [np.nan]]), np.full(size, k, np.float32)) for k, s in enumerate(scores)]
+    checks = [
+        Check(10 * (k + 1), np.ones((2, 1)), np.array([[s], [np.nan]]), np.full(size, k, np.float32))
+        for k, s in enumerate(scores)
+    ]
     return Member(model, [], checks)
 
 

@@ -12,7 +12,9 @@ NAN = np.nan
 
 
 def view(columns, length=3, trending=False):
-    return View(length, np.linspace(0.5, 1.5, columns), np.full(columns, trending), np.ones(columns, bool))
+    return View(
+        length, np.linspace(0.5, 1.5, columns), np.full(columns, trending), np.ones(columns, bool), np.zeros(columns, bool)
+    )
 
 
 def test_a_window_is_the_rows_up_to_its_end():
@@ -24,7 +26,7 @@ def test_a_window_is_the_rows_up_to_its_end():
 def test_inputs_are_values_and_flags_and_increments_where_there_is_a_trend():
     filled = np.array([[1.0, 10.0], [3.0, 40.0], [2.0, 20.0]])
     missing = np.array([[False, False], [True, False], [False, True]])
-    seen = View(2, np.array([0.5, 10.0]), np.array([False, True]), np.array([True, True]))
+    seen = View(2, np.array([0.5, 10.0]), np.array([False, True]), np.array([True, True]), np.zeros(2, bool))
     expected = np.array([[0, 0, 1, 1], [1, 0, 0, 0], [3, 3, 1, 0], [2, -2, 0, 1]])
     np.testing.assert_array_equal(windows.inputs(filled, missing, seen), expected)
     unflagged = seen._replace(gaps=np.array([True, False]))  # a flag that training never raised says nothing

@@ -8,6 +8,7 @@ except ImportError:
     raise missing_extra("scikit-learn", "sklearn", "gw.SequenceClassifier and its kin") from None
 
 from gatewright.estimators.classifier import SequenceClassifier
+from gatewright.estimators.forecaster import Forecaster
 from gatewright.estimators.regressor import SequenceRegressor
 
-__all__ = ["SequenceClassifier", "SequenceRegressor"]
+__all__ = ["Forecaster", "SequenceClassifier", "SequenceRegressor"]

@@ -92,9 +92,9 @@ class Autoregression(Baseline):
         return cls((intercept * unit, *weights))
 
     @classmethod
-    def chosen(cls, y: Array) -> "Autoregression":
+    def chosen(cls, y: Array, longest: int = AR_MOST) -> "Autoregression":
         """The order with the least AIC (Akaike 1974), all of them fitted to the same equations of y (T,)."""
-        most = max(1, min(AR_MOST, int((~np.isnan(y)).sum()) // 4))
+        most = max(1, min(longest, int((~np.isnan(y)).sum()) // 4))
         x, target = _equations(y / _unit(y), most)
 
         def aic(order: int) -> float:

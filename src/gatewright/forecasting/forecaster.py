@@ -9,7 +9,8 @@ import numpy as np
 from gatewright import files, importers
 from gatewright.arrays import Array
 from gatewright.errors import DataError, FormatError, GatewrightError, ShapeError
-from gatewright.forecasting import committee, windows
+from gatewright.forecasting import committee, mixture, reading, windows
+from gatewright.forecasting.beside import Beside
 from gatewright.forecasting.committee import Committee, Task, Watch
 from gatewright.forecasting.scaling import Scaler, scaled
 from gatewright.forecasting.settings import Settings
@@ -17,6 +18,7 @@ from gatewright.model import Model
 
 LEVEL = 0.9  # what share of the future the intervals are to hold
 KIND = "forecaster"
+SOME = 0.5  # of many series, in which a column has a trend: then it has one
 
 
 class Forecasts(NamedTuple):
@@ -29,53 +31,86 @@ class Forecasts(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SeriesForecaster:
-    """Forecasts a target 1 … H steps ahead from its past and that of other columns; `fit` makes one, `load` reads one."""
+    """Forecasts a target 1 … H steps ahead from its past and that of other columns; `fit` makes one, `load` reads one.
+
+    One series, or many that share the networks: these have a scaler of the target each.
+    """
 
     settings: Settings
     names: tuple[str, ...]  # (C) of the columns: the target, then the inputs
-    scalers: tuple[Scaler, ...]  # (C)
+    scalers: tuple[Scaler, ...]  # (C); (S C) for S series, one series after the other
     units: Array  # (O,) of the outputs
     trending: Array  # (C,) bool: which columns have a trend
     gaps: Array  # (C,) bool: which columns had gaps in training
     spread: Array  # (2, H) what the interval adds to the scaled forecast, below and above
     members: tuple[Model, ...]
     date: str | None = None  # the column of dates in the file that it was trained on
+    beside: Beside | None = None
+    group: str | None = None  # the column of that file that says which series a row is of; None: there was one
 
-    def forecasts(self, values: Array, rows: Array | None = None) -> Forecasts:
+    def forecasts(self, values: Array, rows: Array | None = None, series: int = 0, level: float = LEVEL) -> Forecasts:
         """The forecasts made at the given rows (N,) of `values` (T, C), in the columns' units, NaN where missing.
 
-        rows: all of them if None. Raises ShapeError or DataError for values that don't fit.
+        rows: all of them if None. series: the number of the one that it is. level: what share of the future the intervals are
+        to hold; other than LEVEL only beside a linear path. Of a column whose future is known, rows after the one that a
+        forecast is made at are read; what is not there stays as it was last. Raises ShapeError or DataError for values that
+        don't fit.
         """
-        if values.ndim != 2 or values.shape[1] != len(self.names):
-            raise ShapeError(f"values: got shape {values.shape}, wanted (T, {len(self.names)}): {', '.join(self.names)}")
-        z = scaled(values, self.names, self.scalers)
+        columns = len(self.names)
+        if values.ndim != 2 or values.shape[1] != columns:
+            raise ShapeError(f"values: got shape {values.shape}, wanted (T, {columns}): {', '.join(self.names)}")
+        scalers = self.scalers[series * columns : (series + 1) * columns]
+        z = scaled(values, self.names, scalers)
         rows = np.arange(len(z)) if rows is None else np.asarray(rows)
-        mean = np.mean([self._member(member, z, rows) for member in self.members], axis=0)
-        target = self.scalers[0]
-        return Forecasts(*(target.inverse(mean + shift) for shift in (0.0, self.spread[0], self.spread[1])))
+        mean = np.mean([self._member(number, z, rows) for number in range(len(self.members))], axis=0)
+        spread = self._spread_of(series, level)
+        return Forecasts(*(scalers[0].inverse(mean + shift) for shift in (0.0, spread[0], spread[1])))
 
-    def _member(self, member: Model, z: Array, rows: Array) -> Array:
+    def _spread_of(self, series: int, level: float) -> Array:
+        """(2, H): what the interval of a series adds to its scaled forecast."""
+        if self.beside is None:
+            return self.spread
+        spread: Array = _spread(self.beside.residuals, level) * self.units * self.beside.sizes[series]
+        return spread
+
+    def _member(self, number: int, z: Array, rows: Array) -> Array:
         """(N, H): one member's scaled forecasts."""
-        horizon, view = self.settings.horizon, _view(self.settings, self.units, self.trending, self.gaps)
-        filled = windows.settle(z, view, lambda x: committee.at_last(member, x))
-        x = windows.inputs(filled, np.isnan(z), view)
+        horizon, member = self.settings.horizon, self.members[number]
+        if self.beside is None:
+            view = _view(self.settings, self.units, self.trending, self.gaps)
+            filled = windows.settle(z, view, lambda x: committee.at_last(member, x))
+            x = windows.inputs(filled, np.isnan(z), view)
+        else:
+            path = self.beside.paths[number]
+            view = windows.View(self.settings.window, self.beside.steps, self.trending, self.gaps, self.beside.known)
+            x, base, filled = reading.read(z, path, view, self.units)
         outputs = [
-            committee.at_last(member, windows.windows(x, part, view.length))
+            committee.at_last(member, windows.windows(x, part, self.settings.window))
             for part in np.array_split(rows, max(1, math.ceil(len(rows) / committee.PREDICT)))
         ]
-        ahead: Array = filled[rows, :1] + np.concatenate(outputs)[:, :horizon] * self.units[:horizon]
-        return ahead
+        own: Array = filled[rows, :1] + np.concatenate(outputs)[:, :horizon] * self.units[:horizon]
+        if self.beside is not None:
+            own = base[rows] + self.beside.share * (own - base[rows])
+        return own
 
-    def save(self, path: Any) -> None:
-        """Writes everything into one safetensors file: the networks as `memberK.…`, the rest as JSON in its metadata."""
+    def save(self, path: Any, more: dict[str, Array] | None = None, told: dict[str, Any] | None = None) -> None:
+        """Writes everything into one safetensors file: the networks as `memberK.…`, the rest as JSON in its metadata.
+
+        more, told: arrays and descriptions that who made the forecaster adds, for himself.
+        """
         tensors = {f"member{k}.{name}": a for k, m in enumerate(self.members) for name, a in m.parameters.items()}
-        files.save(path, tensors, {
+        described = {
             "kind": KIND, "settings": dataclasses.asdict(self.settings), "columns": list(self.names), "date": self.date,
+            "group": self.group,
             "scalers": [dataclasses.asdict(scaler) for scaler in self.scalers], "units": self.units.tolist(),
             "trending": self.trending.tolist(), "gaps": self.gaps.tolist(), "spread": self.spread.tolist(),
             "members": len(self.members),
             **self.members[0].describe(),
-        })  # fmt: skip
+        }  # fmt: skip
+        if self.beside is not None:
+            tensors |= self.beside.tensors()
+            described["beside"] = self.beside.describe()
+        files.save(path, tensors | (more or {}), described | (told or {}))
 
 
 def fit(
@@ -89,6 +124,46 @@ def fit(
     scalers, task = prepare(values, names, settings)
     learned = committee.train(task, watch)
     return assemble(names, scalers, task, learned), learned
+
+
+def fit_many(
+    series: dict[str, Array], names: tuple[str, ...], known: tuple[str, ...], settings: Settings, watch: Watch
+) -> tuple[SeriesForecaster, Committee]:
+    """One forecaster for many series beside a linear path, with settings.linear; a single one is many too.
+
+    series: {name: values (T_i, C)}, NaN where missing, rows of the known columns alone not included. known: those of the
+    columns whose future is known. The rest is as in `fit`.
+    """
+    scalers, task = prepare_many(series, names, known, settings)
+    learned = committee.train(task, watch)
+    beside = Beside.of(tuple(series), task, learned)
+    spread = _spread(beside.residuals, LEVEL) * task.units
+    made = SeriesForecaster(settings, names, scalers, task.units, task.view.trending, task.view.gaps, spread, learned.models)
+    return dataclasses.replace(made, beside=beside), learned
+
+
+def prepare_many(
+    series: dict[str, Array], names: tuple[str, ...], known: tuple[str, ...], settings: Settings
+) -> tuple[tuple[Scaler, ...], Task]:
+    """The scalers of all columns of all series, and what a committee is to learn; see `fit_many`."""
+    every = np.concatenate(list(series.values()))
+    shared = tuple(Scaler.fit("standard", every[:, k], names[k]) for k in range(1, len(names)))
+    scalers: tuple[Scaler, ...] = ()
+    for name, values in series.items():
+        target = values[:, 0]
+        if np.isnan(target).all() or np.nanmin(target) == np.nanmax(target):
+            which = f"series {name!r}" if len(series) > 1 else f"column {names[0]!r}"
+            raise DataError(f"{which} never changes in the rows to train on: there is nothing to learn")
+        scalers += (Scaler.fit(settings.scale, target, f"{names[0]} of {name}" if len(series) > 1 else names[0]), *shared)
+    width = len(names)
+    z = tuple(scaled(v, names, scalers[k * width : (k + 1) * width]) for k, v in enumerate(series.values()))
+    steps = np.sqrt(np.mean([np.square(windows.units(each, 1)) for each in z], axis=0))
+    trending = np.mean([windows.trends(each) for each in z], axis=0) > SOME
+    trending[0] |= len(z) > 1  # each has its own scaler: their levels are not alike, their increments are
+    gaps = np.any([np.isnan(each).any(axis=0) for each in z], axis=0)
+    view = windows.View(settings.window, steps, trending, gaps, np.isin(names, known))
+    plan = mixture.plan(list(z), view.known, settings.season, settings.horizon)
+    return scalers, Task(z, plan.units, view, settings, plan)
 
 
 def prepare(values: Array, names: tuple[str, ...], settings: Settings) -> tuple[tuple[Scaler, ...], Task]:
@@ -107,11 +182,13 @@ def prepare(values: Array, names: tuple[str, ...], settings: Settings) -> tuple[
     z = scaled(values, names, scalers)
     units = windows.units(z, settings.horizon)
     gaps = np.array([np.isnan(column).any() for column in z.T])
-    return scalers, Task(z, units, _view(settings, units, windows.trends(z), gaps), settings)
+    return scalers, Task((z,), units, _view(settings, units, windows.trends(z), gaps), settings)
 
 
 def _view(settings: Settings, units: Array, trending: Array, gaps: Array) -> windows.View:
-    return windows.View(settings.window, np.concatenate([units[:1], units[settings.horizon :]]), trending, gaps)
+    return windows.View(
+        settings.window, np.concatenate([units[:1], units[settings.horizon :]]), trending, gaps, np.zeros(len(gaps), bool)
+    )
 
 
 def assemble(names: tuple[str, ...], scalers: tuple[Scaler, ...], task: Task, learned: Committee) -> SeriesForecaster:
@@ -121,14 +198,14 @@ def assemble(names: tuple[str, ...], scalers: tuple[Scaler, ...], task: Task, le
     return SeriesForecaster(task.settings, names, scalers, task.units, view.trending, view.gaps, spread, learned.models)
 
 
-def _spread(residuals: Array) -> Array:
-    """(2, H): the quantiles of the residuals (N, H) between which LEVEL of N + 1 of them are to lie, the next one included."""
+def _spread(residuals: Array, level: float = LEVEL) -> Array:
+    """(2, H): the quantiles of the residuals (N, H) between which a share of N + 1 of them is to lie, the next one included."""
     bounds = np.zeros((2, residuals.shape[1]))
     for h in range(residuals.shape[1]):
         ordered = np.sort(residuals[~np.isnan(residuals[:, h]), h])
         count = len(ordered)
         if count:
-            low = max(math.floor((count + 1) * (1 - LEVEL) / 2 + 1e-9) - 1, 0)  # 0.05 is not quite (1 - 0.9) / 2
+            low = max(math.floor((count + 1) * (1 - level) / 2 + 1e-9) - 1, 0)  # 0.05 is not quite (1 - 0.9) / 2
             bounds[:, h] = ordered[low], ordered[count - 1 - low]
     return bounds
 
@@ -154,16 +231,28 @@ def _read(tensors: dict[str, Array], described: dict[str, Any], path: Any) -> Se
     scalers = tuple(Scaler(str(s["kind"]), float(s["mean"]), float(s["std"])) for s in described["scalers"])
     units, spread = (np.array(described[key], float) for key in ("units", "spread"))
     trending, gaps = (np.array(described[key], bool) for key in ("trending", "gaps"))
-    outputs = settings.horizon + len(names) - 1
+    outputs = settings.horizon + (0 if settings.linear else len(names) - 1)
+    beside = Beside.read(tensors, described["beside"], len(names), settings.horizon) if settings.linear else None
+    count = 1 if beside is None else len(beside.series)
     sizes = (len(scalers), trending.shape, gaps.shape, units.shape, spread.shape)
-    if sizes != (len(names), (len(names),), (len(names),), (outputs,), (2, settings.horizon)):
+    if sizes != (count * len(names), (len(names),), (len(names),), (outputs,), (2, settings.horizon)):
         raise FormatError(f"{path}: the description of the forecaster contradicts itself")
-    members, network = [], {key: value for key, value in described.items() if key != "kind"}
+    members, network = [], {key: value for key, value in described.items() if key not in ("kind", "beside", "estimator")}
     for k in range(described["members"]):
         prefix = f"member{k}."
         own = {name.removeprefix(prefix): array for name, array in tensors.items() if name.startswith(prefix)}
         members.append(importers.build(own, network, path))
-    given, wanted = (1, settings.window, 2 * len(names)), (1, settings.window, outputs)
+    seen = 2 * len(names) if beside is None else reading.features(len(names), int(beside.known.sum()), settings.horizon)
+    given, wanted = (1, settings.window, seen), (1, settings.window, outputs)
     if not members or any(member.network.shape_out(given) != wanted for member in members):
         raise FormatError(f"{path}: its networks don't fit its columns and horizon")
-    return SeriesForecaster(settings, names, scalers, units, trending, gaps, spread, tuple(members), described["date"])
+    if beside is not None and len(beside.paths) != len(members):
+        raise FormatError(f"{path}: got {len(beside.paths)} linear paths for {len(members)} networks")
+    made = SeriesForecaster(settings, names, scalers, units, trending, gaps, spread, tuple(members), described["date"])
+    group = described.get("group")  # earlier files don't have it
+    if group is not None and not isinstance(group, str):
+        raise FormatError(f"{path}: the name of the column of its series can't be read")
+    group = described.get("group")  # earlier files don't have it
+    if group is not None and (beside is None or not isinstance(group, str)):
+        raise FormatError(f"{path}: the column of its series makes no sense")
+    return dataclasses.replace(made, beside=beside, group=group)

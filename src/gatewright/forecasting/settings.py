@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Any
 
-from gatewright.checks import is_number, whole_number
+from gatewright.checks import is_number, true_or_false, whole_number
 from gatewright.errors import OptionError, one_of
 from gatewright.forecasting.scaling import SCALES
 from gatewright.layers import GRU, LSTM, RNN, Dense, Sequential
@@ -33,6 +33,8 @@ class Settings:
     epochs: int | None = None
     learning_rate: float = 0.01
     seed: int = 0
+    linear: bool = False
+    season: int = 1
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -50,10 +52,11 @@ class Settings:
     def name(self) -> str:
         """A short name for tables: `GRU-8 × 5`."""
         depth = f"{self.layers}×" if self.layers > 1 else ""
-        return f"{self.cell.upper()}-{depth}{self.hidden}" + (f" × {self.ensemble}" if self.ensemble > 1 else "")
+        beside = "AR + " if self.linear else ""
+        return f"{beside}{self.cell.upper()}-{depth}{self.hidden}" + (f" × {self.ensemble}" if self.ensemble > 1 else "")
 
 
-_LEAST = {"hidden": 1, "layers": 1, "window": 2, "horizon": 1, "ensemble": 1, "epochs": 1, "seed": 0}
+_LEAST = {"hidden": 1, "layers": 1, "window": 2, "horizon": 1, "ensemble": 1, "epochs": 1, "seed": 0, "season": 1}
 _KNOWN = {"cell": tuple(CELLS), "scale": SCALES}
 
 
@@ -66,5 +69,7 @@ def check(option: str, got: Any, name: str | None = None) -> None:
     elif option in _LEAST:
         if option != "epochs" or got is not None:
             whole_number(name, got, _LEAST[option])
+    elif option == "linear":
+        true_or_false(name, got)
     elif not is_number(got) or not 0 < got < 10:
         raise OptionError(f"{name}: got {got!r}, wanted a number above 0 and below 10")

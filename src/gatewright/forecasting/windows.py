@@ -29,6 +29,7 @@ class View(NamedTuple):
     steps: Array  # (C,) the units of the one-step increments
     trending: Array  # (C,) bool: which columns are seen as increments
     gaps: Array  # (C,) bool: which columns had gaps in training; elsewhere no flag is raised, as none was learned
+    known: Array  # (C,) bool: which columns' future is known
 
 
 Predict = Callable[[Array], Array]  # (B, W, 2 C) windows -> (B, O) outputs at their last step

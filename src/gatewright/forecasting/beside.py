@@ -1,0 +1,92 @@
+"""What a forecaster has more whose networks correct a linear path, and how a file holds it."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gatewright.arrays import Array
+from gatewright.errors import FormatError
+from gatewright.forecasting.committee import Committee, Task
+from gatewright.forecasting.linear import Regression
+from gatewright.forecasting.mixture import Path
+
+ENOUGH = 10  # rows that are as much evidence of a series' own spread as all the others are
+PARTS = ("constant", "lags", "effect")
+
+
+class Beside(NamedTuple):
+    """The linear paths and what is common to all series."""
+
+    series: tuple[str, ...]  # (S) names of the series that it learned from
+    known: Array  # (C,) bool: columns whose future is known
+    paths: tuple[Path, ...]  # one a member
+    share: float  # of what the networks say, that is believed
+    sizes: Array  # (S,) of each series' residuals, about 1
+    residuals: Array  # (N, H) of blocks that a member did not learn, over their series' size, in units of the outputs
+    steps: Array  # (C,) the units of the one-step increments
+
+    @classmethod
+    def of(cls, series: tuple[str, ...], task: Task, learned: Committee) -> "Beside":
+        """What a committee learned of some series."""
+        assert learned.owners is not None
+        sizes = _sizes(learned.residuals, learned.owners, len(series))
+        between = learned.pooled[0][1]  # the path's mean square on blocks between learned rows; what comes after them has 1
+        wider = max(1.0, between**-0.5) if 0 < between < np.inf else 1.0
+        residuals = wider * learned.residuals / sizes[learned.owners][:, None]
+        return cls(series, task.view.known, learned.paths, learned.share, sizes, residuals, task.view.steps)
+
+    def tensors(self) -> dict[str, Array]:
+        """The arrays by the names that they have in a file."""
+        arrays = {"residuals": self.residuals, "weights": self.paths[0].weights}
+        for k, path in enumerate(self.paths):
+            for j, part in enumerate(path.parts):
+                arrays |= {f"path{k}.{j}.{name}": array for name, array in part._asdict().items()}
+        return arrays
+
+    def describe(self) -> dict[str, Any]:
+        """The rest, for JSON."""
+        return {
+            "series": list(self.series), "known": self.known.tolist(), "share": self.share, "sizes": self.sizes.tolist(),
+            "steps": self.steps.tolist(), "paths": len(self.paths),
+        }  # fmt: skip
+
+    @classmethod
+    def read(cls, tensors: dict[str, Array], described: dict[str, Any], columns: int, horizon: int) -> "Beside":
+        """What `tensors` and `describe` told of, checked. Raises FormatError, KeyError, TypeError or ValueError."""
+        known, series = np.array(described["known"], bool), tuple(map(str, described["series"]))
+        sizes, steps = (np.array(described[name], float) for name in ("sizes", "steps"))
+        weights, residuals = tensors["weights"].astype(float), tensors["residuals"].astype(float)
+        shapes = (known.shape, steps.shape, sizes.shape, weights.ndim, residuals.shape[1:])
+        if not series or shapes != ((columns,), (columns,), (len(series),), 1, (horizon,)) or known[0]:
+            raise FormatError("its series, columns and residuals don't fit each other")
+        if not 0 <= float(described["share"]) <= 1 or not (sizes > 0).all() or not (steps > 0).all():
+            raise FormatError("its share, sizes or steps are impossible")
+        paths = [_path(tensors, k, weights, known) for k in range(described["paths"])]
+        return cls(series, known, tuple(paths), float(described["share"]), sizes, residuals, steps)
+
+
+def _path(tensors: dict[str, Array], number: int, weights: Array, known: Array) -> Path:
+    """The linear path of a member."""
+    parts = []
+    for j in range(len(weights)):
+        part = Regression(*(tensors[f"path{number}.{j}.{name}"].astype(float) for name in PARTS))
+        width, ahead = int((~known).sum()), int(known.sum())
+        wanted = ((width,), (len(part.lags), width, width), (ahead, width))
+        if tuple(array.shape for array in part) != wanted or not len(part.lags):
+            raise FormatError(f"linear path {number} does not fit its columns")
+        if not all(np.isfinite(array).all() for array in part):
+            raise FormatError(f"linear path {number} has numbers that are not finite")
+        parts.append(part)
+    return Path(tuple(parts), weights, known)
+
+
+def _sizes(residuals: Array, owners: Array, count: int) -> Array:
+    """(S,): the root mean square residual of each series over that of all, drawn to 1 where there are few."""
+    squares = np.square(residuals)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        relative = squares / np.nansum(squares, axis=0) * (~np.isnan(squares)).sum(axis=0)
+    there = ~np.isnan(relative)
+    rows = np.bincount(owners, there.mean(axis=1), count)
+    power = np.bincount(owners, np.where(there, relative, 0).mean(axis=1), count)
+    sizes: Array = np.sqrt((power + ENOUGH) / (rows + ENOUGH))
+    return sizes

@@ -1,0 +1,139 @@
+"""What the training rows say about themselves: their season, the scale that evens out their noise, a window that fits."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from gatewright.arrays import Array
+from gatewright.errors import DataError, OptionError
+from gatewright.forecasting import baselines
+
+FEWEST = 8  # rows of a stretch whose level and unrest are compared
+LEAST = 10  # values of a series that is learned from
+STRETCHES = 5  # at least, or nothing is said about the scale
+RANGE = 1.5  # levels that differ by less than this factor don't tell one scale from another
+LINEAR, LOGARITHM = 0.2, 0.4  # exponents of the level, as far as noise lets them be seen: standard below, log above
+WINDOWS = (12, 40)  # the shortest and the longest window
+THIRD = 3  # of the rows: the longest window and the longest season of increments
+WANDERING = 2.0  # times as much change over a period as over a row is no season
+ALIKE = 1.2  # standard deviations of the values that they change by over a season, at most; noise changes by 1.4
+SHORTEST = 3  # season of increments: those of noise alternate
+PEAK = 0.4  # autocorrelation of the increments, from which a season is believed
+
+
+class Chosen(NamedTuple):
+    """What a forecaster has to know of its series; the names are those of Settings."""
+
+    season: int
+    scale: str
+    window: int
+
+
+def chosen(series: Sequence[Array], season: int | None, scale: str | None, window: int | None) -> Chosen:
+    """What was given, and for None what the series (T_i,) say.
+
+    Raises OptionError for a season, or a window, longer than all of them.
+    """
+    longest = max(map(len, series))
+    season = season_of(series) if season is None else season
+    for name, rows in (("season", season), ("window", 0 if window is None else window)):
+        if rows >= longest:
+            raise OptionError(f"{name}: got {rows}, wanted fewer rows than the {longest} to learn from")
+    scale = scale_of(series, season) if scale is None else scale
+    return Chosen(season, scale, window_of(longest, season) if window is None else window)
+
+
+def season_of(series: Sequence[Array]) -> int:
+    """The period of one or many series (T_i,), NaN where missing; 1 where none stands out.
+
+    What their increments agree on, for levels that wander seem to have periods; else the median of what the levels show, if
+    they change hardly more over a period than over a row.
+    """
+    found = _season_of_increments([np.diff(y) for y in series])
+    if found == 1:
+        found = int(np.median([baselines.season_of(y) for y in series]))
+        found = found if np.mean([_repeats(y, found) for y in series]) > 0.5 else 1
+    return found
+
+
+def _repeats(y: Array, season: int) -> bool:
+    """Whether y (T,) is alike after a season, and hardly changes more over one than over a row, as what wanders does."""
+    change, once = y[season:] - y[:-season], np.diff(y)
+    return bool(np.nanstd(change) < min(WANDERING * np.nanstd(once), ALIKE * np.nanstd(y))) if len(change) > 1 else False
+
+
+def _season_of_increments(series: Sequence[Array]) -> int:
+    """The highest peak of the mean autocorrelation, if it is high, and the autocorrelation has been low before; else 1."""
+    most = min(map(len, series)) // THIRD
+    r = np.zeros(max(most + 1, 1))
+    for y in series:
+        rest = np.where(np.isnan(y), 0, y - np.nanmean(y)) if not np.isnan(y).all() else np.zeros(len(y))
+        power = float(rest @ rest)
+        if power > 0:
+            r += [float(rest[lag:] @ rest[: len(y) - lag]) / power / len(series) for lag in range(len(r))]
+    peaks = [
+        lag for lag in range(SHORTEST, most) if r[lag - 1] < r[lag] >= r[lag + 1] and r[lag] > max(PEAK, 2 * r[1:lag].min())
+    ]
+    return max(peaks, key=lambda lag: float(r[lag]), default=1)
+
+
+def scale_of(series: Sequence[Array], season: int) -> str:
+    """ "standard", "sqrt" or "log": whether the unrest of series (T_i,) stays, or grows with the level or with its square root.
+
+    Unrest is the standard deviation of seasonal differences (of increments, without a season) in stretches of a season or more;
+    the slope of its logarithm over the level's decides, over all series together (after Guerrero 1993).
+    """
+    least = min((float(np.nanmin(y)) for y in series if not np.isnan(y).all()), default=-1.0)
+    if least < 0:
+        return "standard"
+    levels, unrests = [], []
+    for y in series:
+        level, unrest = _stretches(y, season)
+        if len(level) > 1:
+            levels.append(level - level.mean())
+            unrests.append(unrest - unrest.mean())
+    if sum(map(len, levels)) < STRETCHES:
+        return "standard"
+    x, y = np.concatenate(levels), np.concatenate(unrests)
+    if max(float(np.ptp(level)) for level in levels) < np.log(RANGE):
+        return "standard"
+    slope = float(x @ y) / float(x @ x)
+    if slope > LOGARITHM and least > 0:
+        return "log"
+    return "sqrt" if slope > LINEAR else "standard"
+
+
+def _stretches(y: Array, season: int) -> tuple[Array, Array]:
+    """The logarithms of the level and of the unrest of each stretch of a series."""
+    change = y[season:] - y[:-season]
+    length = season * -(-FEWEST // season)
+    level, unrest = [], []
+    for start in range(0, len(change) - length + 1, length):
+        middle = np.concatenate([y[start : start + length], y[start + season : start + season + length]])
+        part = change[start : start + length]
+        if (~np.isnan(part)).sum() > FEWEST // 2 and np.nanmean(middle) > 0 and np.nanstd(part) > 0:
+            level.append(np.log(np.nanmean(middle)))
+            unrest.append(np.log(np.nanstd(part)))
+    return np.array(level), np.array(unrest)
+
+
+def window_of(rows: int, season: int) -> int:
+    """Two seasons, within bounds, and no more than a third of the rows."""
+    least, most = WINDOWS
+    return max(2, min(max(2 * season, least), most, rows // THIRD))
+
+
+def begun(values: Array) -> Array:
+    """`values` (T, C) from the first row on in which the target is known; all of them if it never is."""
+    known = ~np.isnan(values[:, 0])
+    return values[int(known.argmax()) :]
+
+
+def check(series: dict[str, Array], horizon: int) -> None:
+    """Raises DataError where a series (T_i, C) is too short, or can't be told of."""
+    for name, values in series.items():
+        of = f" of series {name!r}" if len(series) > 1 else ""
+        count, least = int((~np.isnan(values[:, 0])).sum()), max(LEAST, horizon + 2)
+        if count < least:
+            raise DataError(f"y: got {count} values{of}, wanted at least {least} to learn from with a horizon of {horizon}")
