@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from refusals import refused
-from safetensors.numpy import load_file, save
+from safetensors.numpy import load_file, save, save_file
 
 import gatewright as gw
 from gatewright import files
@@ -265,6 +265,17 @@ def test_foreign_files_are_refused(tmp_path, content):
     path = tmp_path / "m.safetensors"
     path.write_bytes(content)
     with refused(FormatError, str(path), "not a whole safetensors file"):
+        gw.load(path)
+
+
+@pytest.mark.parametrize("kind", ["keras", "onnx", "pytorch", "rtneural"])
+def test_another_formats_file_is_refused_with_who_reads_it(tmp_path, kind):
+    model, path = gw.Model(gw.Sequential(gw.LSTM(2, 3), gw.Dense(3, 1)), seed=0), tmp_path / "model"
+    if kind == "pytorch":
+        save_file(model.to_pytorch(), path)
+    else:
+        getattr(model, f"to_{kind}")(path)
+    with refused(FormatError, str(path), f"gw.from_{kind} reads such a file"):
         gw.load(path)
 
 

@@ -45,7 +45,7 @@ BAD_X = {
     "ragged inside": ([[[1.0, 2.0], [3.0]], X[0]], {}, DataError, ["x[0]: got rows of unequal lengths"]),
     "numbers": ([1, 2, 3], {}, ShapeError, ["(3,)", "wanted (batch, time, 3)"]),
     "nothing": ([], {}, DataError, ["x is an empty list", "wanted at least one"]),
-    "features differ": ([X[0], X[1, :, :2]], {}, ShapeError, ["(2,), (3,)", "wanted one"]),
+    "features differ": ([X[0], X[1, :, :2]], {}, ShapeError, ["(3,) in row 0, (2,) in row 1", "wanted one"]),
     "text": (np.full((2, 5, 3), "1.5"), {}, DataError, ["x: got <U3 values", "wanted numbers"]),
     "objects": (X.astype(object), {}, DataError, ["x: got object values", "wanted numbers"]),
     "None": (None, {}, DataError, ["x: got object values", "wanted numbers"]),

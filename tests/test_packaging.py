@@ -38,11 +38,12 @@ def test_every_requirement_is_pinned_within_its_bounds(requirement: Requirement)
 
 
 def test_the_extras_are_these() -> None:
-    assert set(EXTRAS) == {"fast", "plot", "keras", "onnx", "sklearn", "bench", "docs", "all", "dev"}
+    assert set(EXTRAS) == {"fast", "plot", "keras", "onnx", "sklearn", "bench", "tasks", "docs", "all", "dev"}
 
 
-def test_dev_holds_all_that_plot_does() -> None:
-    assert set(EXTRAS["plot"]) <= set(EXTRAS["dev"])
+@pytest.mark.parametrize("extra", ["plot", "docs"])
+def test_dev_holds_all_that_the_tests_use_of(extra: str) -> None:
+    assert {line for line in EXTRAS[extra] if not line.startswith(PROJECT["name"])} <= set(EXTRAS["dev"])
 
 
 def test_the_version_is_one() -> None:

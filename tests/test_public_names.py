@@ -86,8 +86,8 @@ MEMBERS = {
         "state_like stream summary to_keras to_pytorch to_rtneural unfreeze"
     ),
     "Stream": "reset run state step",
-    "SequenceClassifier": "fit get_params partial_fit predict predict_log_proba predict_proba score set_params",
-    "SequenceRegressor": "fit get_params partial_fit predict score set_params",
+    "SequenceClassifier": "fit get_params load partial_fit predict predict_log_proba predict_proba save score set_params",
+    "SequenceRegressor": "fit get_params load partial_fit predict save score set_params",
     "Forecaster": "backtest fit get_params load predict predict_interval save set_params",
     "OnnxGraph": "inputs outputs run",
     "TextModel": "bits load sample save score train",
@@ -129,6 +129,8 @@ ARGUMENTS = {
     ),
     "SequenceClassifier.fit": "X sample_weight y",
     "SequenceClassifier.partial_fit": "X classes sample_weight y",
+    "SequenceClassifier.load": "kernel path threads",
+    "SequenceClassifier.save": "path",
     "SequenceRegressor.partial_fit": "X sample_weight y",
     "Forecaster": (
         "cell ensemble epochs hidden_size horizon intervals learning_rate level num_layers random_state scale season verbose "

@@ -59,6 +59,20 @@ def test_the_six_lines_say_what_the_readme_says() -> None:
     assert got[-1].startswith("all ")
 
 
+def test_the_lines_about_estimators_run(capsys: pytest.CaptureFixture[str]) -> None:
+    """With epochs so few that it takes no time."""
+    random = np.random.default_rng(0)
+    X = [random.standard_normal((length, 2)) for length in (5, 9, 7, 6)]
+    lines = block("python", 1).replace("Classifier()", "Classifier(epochs=2)").replace("Regressor()", "Regressor(epochs=2)")
+    lines = lines.replace("horizon=12", "horizon=12, epochs=1, ensemble=1")
+    y = 10 + np.sin(np.arange(120) / 2) + 0.1 * random.standard_normal(120)
+    names = {"gw": gw, "X": X, "labels": ["a", "b", "a", "b"], "numbers": [1.0, 2.0, 3.0, 4.0], "y": y}
+    exec(compile(lines, "README.md", "exec"), names)
+    assert names["classifier"].predict(X).shape == names["regressor"].predict(X).shape == (4,)
+    assert (names["lower"] <= names["mean"]).all()
+    assert "autoregression" in capsys.readouterr().out
+
+
 def test_the_lines_about_models_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With files of their names; PyTorch is stood in for."""
     monkeypatch.chdir(tmp_path)
@@ -68,7 +82,7 @@ def test_the_lines_about_models_run(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     whole.to_onnx("any.onnx", state=True)
     save_file(whole.to_pytorch(["lstm", "fc"]), "net.safetensors")
     torch, module = types.SimpleNamespace(from_numpy=np.asarray), types.SimpleNamespace(load_state_dict=len)
-    lines = block("python", 1).replace("net.pt", "net.safetensors")
+    lines = block("python", 2).replace("net.pt", "net.safetensors")
     names = {"gw": gw, "torch": torch, "torch_module": module}
     exec(compile(lines, "README.md", "exec"), names)
     assert set(names["graph"].inputs) == {"x", "0.h", "0.c"}

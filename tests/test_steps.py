@@ -135,7 +135,7 @@ def test_ragged_and_back():
     assert dense[0, 0, 0] == 1  # a copy
     with pytest.raises(DataError, match="x is an empty list; wanted at least one sequence"):
         gs.ragged([])
-    with pytest.raises(ShapeError, match=r"steps of shapes \[\(2,\), \(3,\)\]; wanted one"):
+    with pytest.raises(ShapeError, match=r"steps of shape \(3,\) in row 0, \(2,\) in row 1; wanted one"):
         gs.ragged([np.ones((2, 3)), np.ones((2, 2))])
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from gatewright.data.ts import read_ts
+
 
 def read(name: str, part: str) -> tuple[list[np.ndarray], np.ndarray]:
     """The sequences, each (T_i, features), and their labels (n,), text as in the file; part: "TRAIN" or "TEST".
@@ -14,12 +16,5 @@ def read(name: str, part: str) -> tuple[list[np.ndarray], np.ndarray]:
     package = find_spec("aeon")
     if package is None:
         raise SystemExit("the data come with the package aeon: pip install --no-deps aeon")
-    path = Path(package.submodule_search_locations[0]) / "datasets" / "data" / name / f"{name}_{part}.ts"
-    lines = path.read_text(encoding="utf-8").splitlines()
-    start = next(k for k, line in enumerate(lines) if line.strip().lower() == "@data")
-    sequences, labels = [], []
-    for line in filter(None, map(str.strip, lines[start + 1 :])):
-        *channels, label = line.split(":")
-        sequences.append(np.array([[float(value) for value in channel.split(",")] for channel in channels]).T)
-        labels.append(label)
-    return sequences, np.array(labels)
+    found = read_ts(Path(package.submodule_search_locations[0]) / "datasets" / "data" / name / f"{name}_{part}.ts")
+    return list(found.values), np.array(found.labels)

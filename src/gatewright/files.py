@@ -24,6 +24,8 @@ MOST_STEPS = 1 << 20
 # What a file may hold that is more than a model, and who takes it.
 MORE = {
     "forecaster": "`gatewright predict` takes it, with a CSV file",
+    "sequence classifier": "`gatewright predict` takes it, with sequences, or gw.SequenceClassifier.load",
+    "sequence regressor": "gw.SequenceRegressor.load takes it",
     "text model": "`gatewright text` takes it, or gw.TextModel.load",
 }
 

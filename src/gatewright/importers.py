@@ -6,6 +6,7 @@ from typing import Any
 
 from gatewright import files
 from gatewright.arrays import Array, float_dtype
+from gatewright.errors import FormatError
 from gatewright.layers import Layer
 from gatewright.model import Model
 
@@ -15,8 +16,22 @@ def load(path: Any, *, kernel: str = "auto", threads: int | None = None) -> Mode
 
     Raises MissingFileError, or FormatError for a file that is truncated, foreign or of a newer version.
     """
-    tensors, description = files.load(path)
+    try:
+        tensors, description = files.load(path)
+    except FormatError as error:
+        raise FormatError(f"{error}{_who_reads(path)}") from None
     return build(tensors, description, path, kernel=kernel, threads=threads)
+
+
+def _who_reads(path: Any) -> str:
+    """Which function reads a file that is none of ours, for the end of a message; nothing if there is none."""
+    from gatewright.interop import formats
+
+    try:
+        kind = formats.recognise(path)
+    except FormatError:
+        return ""
+    return "" if kind == "gatewright" else f": gw.from_{kind} reads such a file"
 
 
 def build(

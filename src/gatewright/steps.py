@@ -224,11 +224,12 @@ def ragged(rows: Sequence[Array]) -> tuple[Array, Array]:
     lengths = np.array([len(row) for row in rows], int)
     if not rows:
         raise DataError("x is an empty list; wanted at least one sequence of shape (T, F)")
-    shapes = {np.shape(row)[1:] for row in rows}
-    if len(shapes) > 1:
-        raise ShapeError(f"the sequences differ in more than their length: got steps of shapes {sorted(shapes)}; wanted one")
+    shapes = [np.shape(row)[1:] for row in rows]
+    for i in (i for i, shape in enumerate(shapes) if shape != shapes[0]):
+        both = f"steps of shape {shapes[0]} in row 0, {shapes[i]} in row {i}"
+        raise ShapeError(f"the sequences differ in more than their length: got {both}; wanted one, and the time before it")
     filled = [row.dtype for row in rows if row.size] or [row.dtype for row in rows]
-    dense = np.zeros((len(rows), int(lengths.max()), *shapes.pop()), np.result_type(*filled))
+    dense = np.zeros((len(rows), int(lengths.max()), *shapes[0]), np.result_type(*filled))
     for i, row in enumerate(rows):
         dense[i, : len(row)] = row
     return dense, lengths

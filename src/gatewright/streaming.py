@@ -86,6 +86,11 @@ class Stream:
         if fast is not None and type(x) is ndarray and x.dtype is self._dtype and x.shape in self._shapes and fast.run(x):
             return (fast.y if x.ndim == 2 else fast.y[0]).copy()
         x = numbers(x, "x")
+        if fast is not None and x.shape in self._shapes:  # a list, or other numbers
+            with np.errstate(over="ignore"):  # what has no place in float32 becomes infinity, and is refused below
+                done = fast.run(x)
+            if done:
+                return (fast.y if x.ndim == 2 else fast.y[0]).copy()
         alone = self._batch == 1 and x.ndim == self._x_rank - 1
         rows, features = x[None] if alone else x, self._layer.features_in
         if rows.ndim != self._x_rank or len(rows) != self._batch or features not in (None, rows.shape[-1]):

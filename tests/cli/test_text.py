@@ -6,26 +6,16 @@ import subprocess
 import sys
 
 import pytest
+from commands import run
 from texts import chinese, rhyme
 
 import gatewright as gw
-from gatewright import cli
 from gatewright.cli.progress import Reader
 from gatewright.text.lesson import Status
 from gatewright.text.model import TextModel
 from gatewright.text.settings import TextSettings
 
 FAST = ["--hidden", "8", "--window", "10", "--batch", "4", "--epochs", "2", "--learning-rate", "0.02"]
-
-
-def run(capsys, *argv):
-    """(exit code, what was printed, what was complained of)"""
-    try:
-        code = cli.main([str(arg) for arg in argv])
-    except SystemExit as end:
-        code = end.code
-    said = capsys.readouterr()
-    return code, said.out, said.err
 
 
 @pytest.fixture
@@ -40,6 +30,15 @@ def model(capsys, tmp_path, text):
     path = tmp_path / "m.safetensors"
     assert run(capsys, "text", "train", text, "-o", path, *FAST)[0] == 0
     return path
+
+
+def test_a_byte_order_mark_is_no_character(capsys, tmp_path, text, model):
+    marked, path = tmp_path / "marked.txt", tmp_path / "marked.safetensors"
+    marked.write_bytes(b"\xef\xbb\xbf" + text.read_bytes())
+    assert run(capsys, "text", "train", marked, "-o", path, *FAST)[0] == 0
+    assert path.read_bytes() == model.read_bytes()
+    scores = [run(capsys, "text", "score", model, each)[1].partition(": ")[2] for each in (marked, text)]
+    assert scores[0] == scores[1] != ""
 
 
 @pytest.mark.parametrize("level", ["char", "byte"])
@@ -131,6 +130,8 @@ def test_time_ends_a_training(capsys, tmp_path, text):
     ("content", "words"),
     [
         (b"", "the file is empty"),
+        (b"\xef\xbb\xbf", "the file is empty"),
+        (b"\xef\xbb\xbf\xff", "byte 4 is not UTF-8"),
         (b"abc\xff", "byte 4 is not UTF-8"),
         ("春".encode("utf-16"), "byte 1 is not UTF-8"),
         (b"short", "text: got 5 symbols to learn from"),

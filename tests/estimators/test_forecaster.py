@@ -418,6 +418,8 @@ def test_forecasts_that_can_not_be_made(fitted):
         made.predict()
     with refused(ShapeError, "future: got shape (2, 1), wanted (3, 1): x1"):
         made.predict(future=x[:2, 1])
+    with refused(DataError, "future: wanted a table for each series", "the odd ones: 2"):
+        small().fit([y, y], [x, x], known=[1]).predict(future=[x[:3, 1]] * 3)
     with refused(DataError, "future: got NaN"):
         made.predict(future=[np.nan, 1, 1])
     with refused(DataError, "X: got 0 columns, wanted the 2 of fit"):

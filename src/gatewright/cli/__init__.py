@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from gatewright.cli import check, convert, explore, forecast, inspect, predict, text
+from gatewright.cli import check, classify, convert, explore, forecast, inspect, predict, text
 from gatewright.errors import GatewrightError
 from gatewright.forecasting.report import version
 
@@ -22,10 +22,13 @@ class Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """All commands with their options."""
-    top = Parser(prog="gatewright", description="Recurrent networks in NumPy: forecast a series, check the gradients.")
+    top = Parser(
+        prog="gatewright",
+        description="Recurrent networks in NumPy: forecast a series, classify sequences, learn a text, check the gradients.",
+    )
     top.add_argument("--version", action="version", version=f"gatewright {version()}")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (forecast, predict, text, explore, check, convert, inspect):
+    for module in (forecast, classify, predict, text, explore, check, convert, inspect):
         module.add_to(commands)
     return top
 

@@ -3,20 +3,25 @@
 import argparse
 import csv
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gatewright.arrays import Array
 from gatewright.checking import gradcheck
 from gatewright.checks import fraction, whole_number
+from gatewright.cli import many as files_of_many
 from gatewright.cli import output
 from gatewright.cli.progress import Watch
-from gatewright.data.series import read_series
+from gatewright.data.series import Columns, begun, read_many, read_series, split_known
 from gatewright.errors import OptionError
-from gatewright.forecasting import classic, job
+from gatewright.forecasting import choices, classic, job, many
+from gatewright.forecasting.committee import Committee
+from gatewright.forecasting.forecaster import LEVEL, SeriesForecaster
 from gatewright.forecasting.job import Job, Outcome
+from gatewright.forecasting.many import Many, test_rows
 from gatewright.forecasting.report import table
 from gatewright.forecasting.scaling import SCALES
 from gatewright.forecasting.settings import CELLS, MOST_EPOCHS, Settings, check
@@ -24,6 +29,7 @@ from gatewright.layers import GRU
 from gatewright.training.callbacks import counted
 
 TEST_FRACTION = 0.2
+AUTO = "auto"
 DEMO_SEEDS = 5  # other seeds that the demo tries, for the spread
 
 # flag, what argparse does with it, what the help says; the names are those of Settings.
@@ -33,8 +39,8 @@ OPTIONS: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("--hidden", {"type": int, "metavar": "N"}, "units a layer"),
     ("--layers", {"type": int, "metavar": "N"}, "recurrent layers"),
     ("--ensemble", {"type": int, "metavar": "N"}, "networks whose mean is the forecast"),
-    ("--window", {"type": int, "metavar": "N"}, "rows that a network looks back over"),
-    ("--scale", {"choices": SCALES}, "of the target, before it is learned"),
+    ("--window", {"type": int, "metavar": "N"}, "rows that a network looks back over (default: two seasons, within bounds)"),
+    ("--scale", {"choices": (AUTO, *SCALES)}, "of the target, before it is learned (default auto: what evens out its noise)"),
     ("--epochs", {"type": int, "metavar": "N"}, f"for each network; default: at most {MOST_EPOCHS}, as held-out rows say"),
     ("--learning-rate", {"type": float, "metavar": "X"}, "of Adam"),
     ("--seed", {"type": int, "metavar": "N"}, "of every random number"),
@@ -53,12 +59,17 @@ def add_to(commands: Any) -> None:
     command.add_argument("file", metavar="FILE.csv", nargs="?")
     command.add_argument("--target", metavar="COLUMN", help="what to forecast")
     command.add_argument("--date", metavar="COLUMN", help="the dates of the rows")
+    command.add_argument("--series", metavar="COLUMN", help="which series a row is of: many of them share one model")
     command.add_argument("--inputs", metavar="COLUMNS", help="other columns that help, with commas between them")
+    known = "more such columns, whose future is known and stands in rows after the last one that has the target"
+    command.add_argument("--known", metavar="COLUMNS", help=known)
     defaults = Settings()
     for flag, how, text in OPTIONS:
-        default = getattr(defaults, flag[2:].replace("-", "_"))
+        default = None if "default" in text else getattr(defaults, flag[2:].replace("-", "_"))
         command.add_argument(flag, help=text if default is None else f"{text} (default {default})", **how)
-    command.add_argument("--season", type=int, metavar="N", help="rows, for the seasonal naive forecast (default: found)")
+    command.add_argument("--season", type=int, metavar="N", help="rows (default: found)")
+    level = f"share of the future that the intervals are to hold (default {LEVEL})"
+    command.add_argument("--level", type=float, metavar="X", help=level)
     share = f"of the rows, the last ones (default {TEST_FRACTION}; sunspots: 1921 on)"
     command.add_argument("--test-fraction", type=float, metavar="X", help=share)
     command.add_argument("--repeat", type=int, default=0, metavar="N", help="other seeds to try too, for the spread")
@@ -78,9 +89,17 @@ def run(args: argparse.Namespace) -> int:
     whole_number("--repeat", args.repeat, 0)
     if args.season is not None:
         whole_number("--season", args.season)
-    if args.test_fraction is not None:
-        fraction("--test-fraction", args.test_fraction)
-    return _do(_sunspot_job(args) if args.file is None else _file_job(args), Path(args.output))
+    for option in ("test_fraction", "level"):
+        if getattr(args, option) is not None:
+            fraction(f"--{option.replace('_', '-')}", getattr(args, option))
+    if args.level == 0:
+        raise OptionError("--level: got 0.0, wanted a number above 0 and below 1")
+    folder = Path(args.output)
+    if args.file is None:
+        return _do(_sunspot_job(args), folder)
+    if args.target is None:
+        raise OptionError("--target COLUMN is missing: which column of the file is to be forecast?")
+    return _do(_file_job(args), folder) if args.series is None else _do_many(_many_job(args), folder)
 
 
 def run_demo(args: argparse.Namespace) -> int:
@@ -92,39 +111,76 @@ def run_demo(args: argparse.Namespace) -> int:
 
 
 def _chosen(args: argparse.Namespace) -> dict[str, Any]:
-    """The settings that the user gave, checked by the names of their flags."""
-    names = [flag[2:].replace("-", "_") for flag, *_ in OPTIONS]
-    chosen = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    """The settings that the user gave, checked by the names of their flags; what is to be found out is not among them."""
+    names = [field.name for field in fields(Settings)]
+    chosen = {name: getattr(args, name) for name in names if getattr(args, name, None) not in (None, AUTO)}
     for name, got in chosen.items():
         check(name, got, f"--{name.replace('_', '-')}")
     return chosen
 
 
+def _settings(args: argparse.Namespace, series: list[Array]) -> Settings:
+    """The settings for the training rows of series (T_i,): what the user did not say is found out."""
+    chosen = _chosen(args)
+    asked = [chosen.pop(name, None) for name in ("season", "scale", "window")]
+    return Settings(**chosen, **choices.chosen(series, *asked)._asdict(), linear=True)
+
+
+def _columns(args: argparse.Namespace) -> tuple[Columns, tuple[str, ...]]:
+    """(the columns of the file, those whose future is known)."""
+    inputs, known = (_names(getattr(args, flag), flag) for flag in ("inputs", "known"))
+    columns = Columns(args.target, args.date, (*inputs, *known), args.series)
+    columns.check()
+    return columns, known
+
+
 def _file_job(args: argparse.Namespace) -> Job:
-    if args.target is None:
-        raise OptionError("--target COLUMN is missing: which column of the file is to be forecast?")
-    inputs = () if args.inputs is None else _names(args.inputs)
-    chosen = Settings(**_chosen(args))
-    series = read_series(args.file, args.target, args.date, inputs)
+    columns, known = _columns(args)
+    horizon = Settings(**_chosen(args)).horizon
+    series, coming = split_known(read_series(args.file, columns.target, columns.date, columns.inputs), known, horizon)
     train, periods, variance = job.split(series, TEST_FRACTION if args.test_fraction is None else args.test_fraction)
-    return Job(series, chosen, train, periods, variance, season=args.season, repeat=args.repeat)
+    target = choices.begun(series.values[:train])
+    choices.check({series.name: target}, horizon)
+    settings = _settings(args, [target[:, 0]])
+    return Job(
+        series, settings, train, periods, variance, season=settings.season, repeat=args.repeat,
+        level=LEVEL if args.level is None else args.level, known=known, coming=coming,
+    )  # fmt: skip
 
 
-def _names(inputs: str) -> tuple[str, ...]:
+def _many_job(args: argparse.Namespace) -> Many:
+    if args.repeat:
+        raise OptionError("--repeat tries other seeds on one series; with --series give --seed instead")
+    columns, known = _columns(args)
+    horizon = Settings(**_chosen(args)).horizon
+    found = read_many(args.file, columns)
+    both = {name: split_known(begun(each), known, horizon, f" of series {name!r}") for name, each in found.items()}
+    series = {name: history for name, (history, _) in both.items()}
+    test = test_rows(series, TEST_FRACTION if args.test_fraction is None else args.test_fraction, horizon)
+    train = {name: each.values[: len(each.values) - test] for name, each in series.items()}
+    choices.check(train, horizon)
+    settings = _settings(args, [values[:, 0] for values in train.values()])
+    level = LEVEL if args.level is None else args.level
+    return Many(series, {name: coming for name, (_, coming) in both.items()}, settings, test, level, known, args.series)
+
+
+def _names(inputs: str | None, flag: str) -> tuple[str, ...]:
     """The columns that the user named; one whose name has a comma stands in quotes."""
+    if inputs is None:
+        return ()
     try:
         names = tuple(name.strip() for name in next(csv.reader([inputs], skipinitialspace=True)))
     except csv.Error:
         names = ()
     if not names or "" in names:
-        raise OptionError(f"--inputs: got {inputs!r}, wanted names of columns with commas between them")
+        raise OptionError(f"--{flag}: got {inputs!r}, wanted names of columns with commas between them")
     return names
 
 
 def _sunspot_job(args: argparse.Namespace) -> Job:
-    for option in ("target", "date", "inputs"):
+    for option in ("target", "date", "inputs", "known", "series", "level"):
         if getattr(args, option) is not None:
-            raise OptionError(f"--{option} names a column of a file: say which FILE.csv")
+            raise OptionError(f"--{option} is for the columns of a file: say which FILE.csv")
     todo = classic.job(classic.settings(**_chosen(args)), args.season, args.repeat)
     if args.test_fraction is None:
         return todo
@@ -137,20 +193,47 @@ def _do(todo: Job, folder: Path) -> int:
     output.check_folder(folder)
     labels, ensemble = todo.series.labels(), todo.settings.ensemble
     learned = f"learning from the first {todo.train}, up to {labels[todo.train - 1]}"
-    print(f"{todo.series.name}: {len(labels)} rows, {labels[0]} – {labels[-1]}; {learned}\n", flush=True)
+    found = f"; {_found(todo.settings)}" if todo.settings.linear else ""
+    print(f"{todo.series.name}: {len(labels)} rows, {labels[0]} – {labels[-1]}; {learned}{found}\n", flush=True)
     with Watch(1 + todo.repeat, ensemble, todo.settings.epochs or MOST_EPOCHS) as watch:
         outcome = job.run(todo, watch)
         paths = output.write_all(folder, output.writers(outcome))
     print(f"\n{table(outcome)}\n\n{_note(outcome)}\n")
+    return _end(paths, watch.stopped, outcome.forecaster, outcome.committee, folder)
+
+
+def _end(paths: list[Path], stopped: bool, made: SeriesForecaster, learned: Committee, folder: Path) -> int:
+    """Says which files there are, and whether they are all that was asked for."""
     for path in paths:
         print(path)
     if not any(path.suffix == ".png" for path in paths):
         print("no pictures: they need matplotlib, which pip install 'gatewright[plot]' brings")
-    if not watch.stopped:
+    if not stopped:
         return 0
-    kept = f"{len(outcome.forecaster.members)} of {ensemble} networks, after {counted(outcome.committee.epoch, 'epoch')}"
+    kept = f"{len(made.members)} of {made.settings.ensemble} networks, after {counted(learned.epoch, 'epoch')}"
     print(f"interrupted: the best model so far ({kept}) is in {folder / 'model.safetensors'}", file=sys.stderr)
     return 130
+
+
+def _do_many(todo: Many, folder: Path) -> int:
+    """Does a job of many series, says how it went and writes its files."""
+    output.check_folder(folder)
+    count, settings = len(todo.series), todo.settings
+    rows = sum(len(each.target) for each in todo.series.values())
+    what = f"learning from all but the last {todo.test} rows of each" if todo.test else "learning from all rows"
+    print(f"{count} series, {rows:,} rows; {what}; {_found(settings)}\n", flush=True)
+    with Watch(1, settings.ensemble, settings.epochs or MOST_EPOCHS) as watch:
+        told = many.run(todo, watch)
+        paths = output.write_all(folder, files_of_many.writers(told))
+    if told.backtest:
+        print(f"\n{told.backtest}\n\nMASE = mean absolute error / that of the seasonal naive one step ahead in training.\n")
+    return _end(paths, watch.stopped, told.forecaster, told.committee, folder)
+
+
+def _found(settings: Settings) -> str:
+    """What was found out, or given."""
+    season = "no season" if settings.season == 1 else f"season {settings.season}"
+    return f"{season}, scale {settings.scale}, window {settings.window}"
 
 
 def _note(outcome: Outcome) -> str:

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -25,14 +26,14 @@ STAGE = ".writing-"  # where files stand until all are whole
 Writer = Callable[[Path], None]
 
 
-def check_folder(folder: Path) -> None:
-    """Raises OptionError where the files of a forecast can't be written to `folder`: tries it, and leaves no trace."""
+def check_folder(folder: Path, files: Iterable[str] = FILES) -> None:
+    """Raises OptionError where files of these names can't be written to `folder`: tries it, and leaves no trace."""
     try:
         made = [place for place in (folder, *folder.parents) if not place.exists()]
         there = folder.parents[len(made) - 1] if made else folder
         if not there.is_dir():
             raise OptionError(f"-o {folder}: {there} is a file; wanted a folder")
-        _check_places(folder, FILES)
+        _check_places(folder, files)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             os.rmdir(tempfile.mkdtemp(prefix=STAGE, dir=folder))
@@ -106,7 +107,7 @@ def forecast_csv(outcome: Outcome) -> str:
     columns = [outcome.forecasts.mean, *(method.ahead for method in methods)]
     made = range(train - 1, rows)
     lines = (
-        [labels[t], labels[t + step], step, *map(_cell, (observed[t + step], *(column[t, step - 1] for column in columns)))]
+        [labels[t], labels[t + step], step, *map(cell, (observed[t + step], *(column[t, step - 1] for column in columns)))]
         for t in made
         for step in range(1, horizon + 1)
     )
@@ -116,7 +117,7 @@ def forecast_csv(outcome: Outcome) -> str:
 def prediction_csv(series: Series, future: Forecasts) -> str:
     """The forecasts (H,) of what comes after the last row of a series."""
     labels = series.labels_after(len(future.mean))
-    lines = ([label, k + 1, *map(_cell, row)] for k, (label, *row) in enumerate(zip(labels, *future, strict=True)))
+    lines = ([label, k + 1, *map(cell, row)] for k, (label, *row) in enumerate(zip(labels, *future, strict=True)))
     return as_csv([series.date or "row", "step", "forecast", "lower", "upper"], lines)
 
 
@@ -129,5 +130,12 @@ def as_csv(head: list[str], lines: Iterable[list[Any]]) -> str:
     return text.getvalue()
 
 
-def _cell(value: float) -> str:
+def cell(value: float) -> str:
+    """A number, or nothing."""
     return "" if np.isnan(value) else f"{value:.6g}"
+
+
+def speak_utf8() -> None:
+    """Texts of any script go out as they come in, whatever the system's encoding is."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")

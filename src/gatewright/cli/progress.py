@@ -4,11 +4,17 @@ import signal
 import sys
 import threading
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gatewright.text.lesson import Status
 from gatewright.text.settings import TextSettings
 from gatewright.training.progress import bar
+
+if TYPE_CHECKING:  # it needs scikit-learn
+    from gatewright.estimators.watching import Stage
+
+
+TOLD = 10  # epochs of which a line tells, of the many that an estimator takes
 
 
 class Console:
@@ -116,6 +122,41 @@ class Reader:
         if self._console.bar:
             score = f"{min(self.scores):.3f} {self.unit}" if self.scores else ""
             self._console.bar.update(0, completed=status.share, speed=speed, score=score)
+        return self.stopped
+
+
+class Learner:
+    """Follows the training of an estimator: `with Learner() as learner: job.run(todo, learner)`."""
+
+    def __init__(self) -> None:
+        self.epoch = 0  # the last one that was told of
+        self._console = Console(_share_bar() if sys.stderr.isatty() else None)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether there was a Ctrl-C."""
+        return self._console.stopped
+
+    def __enter__(self) -> "Learner":
+        self._console.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._console.__exit__(*error)
+
+    def __call__(self, stage: "Stage") -> bool:
+        """An update or an epoch is finished; whether to stop."""
+        speed = f"{stage.sequences / stage.seconds:,.0f} sequences a second"
+        losses = stage.history.history["loss"]
+        score = f"loss {losses[-1]:.4g}" if losses else ""
+        score += "" if stage.score is None else f", {stage.score:.4f} right of those set aside"
+        last, every = self.epoch, -(-stage.epochs // TOLD)
+        if stage.epoch > last and (stage.epoch in (1, stage.epochs) or stage.epoch % every == 0):
+            self.epoch = stage.epoch
+            left = stage.seconds * (1 / stage.share - 1) / 60
+            self._console.say(f"epoch {self.epoch} of {stage.epochs}: {score}, {speed}, {left:.1f} minutes left")
+        if self._console.bar:
+            self._console.bar.update(0, completed=stage.share, speed=speed, score=f"epoch {stage.epoch}: {score}")
         return self.stopped
 
 

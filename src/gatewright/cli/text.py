@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import io
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import Any
 
 from gatewright.arrays import Array
 from gatewright.checks import whole_number
+from gatewright.cli import output
 from gatewright.cli.progress import Reader
 from gatewright.errors import DataError, MissingFileError, OptionError
 from gatewright.text.lesson import EPOCHS
@@ -123,7 +123,7 @@ def run_sample(args: argparse.Namespace) -> int:
     drawn = model.sample(
         args.length, prime=args.prime, temperature=args.temperature, top_k=args.top_k, top_p=args.top_p, seed=args.seed
     )
-    _speak_utf8()
+    output.speak_utf8()
     print(args.prime, end="", flush=True)
     tail, code = "", 0
     try:
@@ -143,7 +143,7 @@ def run_score(args: argparse.Namespace) -> int:
     model, text = TextModel.load(args.model), _read(args.file)
     with _about(args.file):
         bits = model.bits(text)
-    _speak_utf8()
+    output.speak_utf8()
     if args.per_line:
         for number, line, mean in _lines(text, bits):
             print(f"{number}\t{mean:.3f}\t{line}")
@@ -184,16 +184,16 @@ def _check_output(path: Path) -> None:
 
 
 def _read(path: str) -> str:
-    """A text file, exactly as it is."""
+    """A text file, exactly as it is, but for the byte order mark with which some editors begin one."""
     if not Path(path).is_file():
         raise MissingFileError(f"{path}: there is no such file")
-    content = Path(path).read_bytes()
-    if not content:
-        raise DataError(f"{path}: the file is empty")
     try:
-        return content.decode()
+        text = Path(path).read_bytes().decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: byte {error.start + 1} is not UTF-8; wanted a text in UTF-8") from None
+    if not text:
+        raise DataError(f"{path}: the file is empty")
+    return text
 
 
 @contextlib.contextmanager
@@ -203,9 +203,3 @@ def _about(path: str) -> Iterator[None]:
         yield
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
-
-
-def _speak_utf8() -> None:
-    """Texts of any script go out as they come in, whatever the system's encoding is."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8")

@@ -77,7 +77,8 @@ def _quarter(text: str) -> datetime:
     return datetime(int(found[1]), 3 * int(found[2]) - 2, 1)
 
 
-def _iso(text: str) -> datetime:
+def iso(text: str) -> datetime:
+    """A date as in YYYY-MM-DD, with or without a time; one with a zone becomes UTC. Raises ValueError for anything else."""
     date = datetime.fromisoformat(text)
     return date if date.tzinfo is None else date.astimezone(UTC).replace(tzinfo=None)
 
@@ -89,7 +90,7 @@ def _pattern(pattern: str) -> Callable[[str], datetime]:
 # Tried in this order; the first that reads every row is taken, if no other order of day and month does so too.
 FORMATS: tuple[tuple[str, str, Callable[[str], datetime]], ...] = (
     ("YYYY", "year", _year),
-    ("YYYY-MM-DD", "day", _iso),
+    ("YYYY-MM-DD", "day", iso),
     ("YYYYQn", "month", _quarter),
     *((name, "month", _pattern(p)) for name, p in (("YYYY-MM", "%Y-%m"), ("YYYY/MM", "%Y/%m"), ("MM/YYYY", "%m/%Y"))),
     *(("Mon YYYY", "month", _pattern(p)) for p in ("%b %Y", "%B %Y", "%b-%Y")),

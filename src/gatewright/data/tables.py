@@ -17,7 +17,7 @@ MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "?", "."})
 DELIMITERS = (",", "|", "\t", ";")  # where two of them fit, the later one is meant
 SAMPLE = 30  # lines by which the delimiter is told
 
-_PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 # By decimal mark. The other mark may stand before every three digits: 1.234,5 or 1,234.5.
 _MARKED = {
     mark: re.compile(rf"[+-]?([1-9]\d{{0,2}}(\{other}\d{{3}})+(\{mark}\d*)?|(\d+\{mark}?\d*|\{mark}\d+)([eE][+-]?\d+)?)")
@@ -52,13 +52,18 @@ class Table:
                 values[i] = self._number(text, f"{self.path}, line {self.lines[i]}: {text!r} in column {name!r}")
         return values
 
+    def is_text(self, name: str) -> bool:
+        """Whether a column says something, and nowhere a number: one that is a number makes all others mistakes."""
+        texts = [text for text in map(_plain, self.texts(name)) if text.lower() not in MISSING]
+        return bool(texts) and not any(number.fullmatch(text) for text in texts for number in _MARKED.values())
+
     def _number(self, text: str, where: str) -> float:
         """What a cell says. Raises DataError where it is not a number, or could be two."""
         mark, example = self._decimal
         if not mark and re.search("[.,]", text) and _MARKED["."].fullmatch(text):
             whole, decimal = re.sub("[.,]", "", text), text.replace(",", ".")
             raise DataError(f"{where} may be {whole} or {decimal}; write thousands without a mark, or decimals as {decimal}0")
-        if not (_PLAIN if self.delimiter == "," else _MARKED[mark or "."]).fullmatch(text):
+        if not (PLAIN if self.delimiter == "," else _MARKED[mark or "."]).fullmatch(text):
             wanted = f"a number with a decimal comma, as {example}" if mark == "," else "a number"
             raise DataError(f"{where}; wanted {wanted}, or nothing")
         value = float(text.replace(".", "").replace(",", ".") if mark == "," else text.replace(",", ""))
@@ -94,7 +99,7 @@ def read_table(path: Any) -> Table:
     Raises MissingFileError, or DataError for a file that is empty, is not text, has no rows, or has rows of unequal length.
     """
     path = Path(path)
-    text = _decode(path)
+    text = text_of(path, "CSV")
     delimiter = _delimiter(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
@@ -116,10 +121,13 @@ def read_table(path: Any) -> Table:
     return Table(path, names, tuple(row for row, _ in rows), tuple(line for _, line in rows), delimiter)
 
 
-def _decode(path: Path) -> str:
-    """The text of a file: UTF-16 if its first two bytes say so, else UTF-8 with or without a BOM, else Latin-1."""
+def text_of(path: Path, kind: str) -> str:
+    """The text of a file: UTF-16 if its first two bytes say so, else UTF-8 with or without a BOM, else Latin-1.
+
+    kind: what is wanted, for the messages. Raises MissingFileError, or DataError for what is not text.
+    """
     if path.is_dir():
-        raise MissingFileError(f"{path} is a folder; wanted a CSV file")
+        raise MissingFileError(f"{path} is a folder; wanted a {kind} file")
     if not path.is_file():
         raise MissingFileError(f"{path}: there is no such file")
     content = path.read_bytes()
@@ -128,7 +136,7 @@ def _decode(path: Path) -> str:
     except UnicodeDecodeError:
         text = content.decode("latin-1")
     if "\0" in text:
-        raise DataError(f"{path} is not a text file; wanted CSV")
+        raise DataError(f"{path} is not a text file; wanted {kind}")
     return text
 
 

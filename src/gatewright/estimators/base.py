@@ -11,12 +11,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from gatewright.arrays import Array, float_dtype, numbers
 from gatewright.errors import DataError, OptionError, ShapeError
-from gatewright.estimators import network
+from gatewright.estimators import network, store
 from gatewright.estimators.scaling import Scaler
 from gatewright.estimators.sequences import Form, Sequences, read
+from gatewright.estimators.watching import Watch, Watched
 from gatewright.model import Model
-from gatewright.training.callbacks import EarlyStopping, Info
-from gatewright.training.schedules import Cosine
+from gatewright.training.callbacks import Callback, EarlyStopping, Info
+from gatewright.training.optimizers import Optimizer
+from gatewright.training.schedules import Cosine, Schedule
 
 ENOUGH = 1000  # sequences, from which on early_stopping="auto" sets some aside: fewer would tell little, and be missed
 
@@ -33,9 +35,19 @@ class Task(NamedTuple):
         return Task(self.sequences.rows(index), self.y[index], self.weight[index])
 
 
+class Plan(NamedTuple):
+    """How to train."""
+
+    epochs: int
+    optimizer: Optimizer
+    schedule: Schedule | None = None
+    watch: Watch | None = None
+
+
 class SequenceEstimator(BaseEstimator, ABC):  # type: ignore[misc]
     """A recurrent network behind scikit-learn's interface; its kinds say what the targets are."""
 
+    _kind: str  # what a file calls it
     _form: Form  # of the sequences that it was fitted on
     _scaler: Scaler  # of the features
     _made: dict[str, Any]  # the parameters that can't change while training goes on
@@ -50,6 +62,10 @@ class SequenceEstimator(BaseEstimator, ABC):  # type: ignore[misc]
 
         Raises ShapeError, DataError or OptionError, all ValueErrors, and what scikit-learn's own validation raises.
         """
+        return self._fit(X, y, sample_weight, None)
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, watch: Watch | None) -> Self:
+        """`fit`, watched. Raises KeyboardInterrupt, with the best weights so far in place, where the watch stops it."""
         network.check(self)
         goes_on = self.warm_start and hasattr(self, "model_")
         task = self._task(X, y, sample_weight, goes_on, goes_on)
@@ -57,7 +73,7 @@ class SequenceEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         train, held = self._split(task, random)
         self._begin(train, random, goes_on)
         schedule = Cosine(int(self.epochs)) if self.schedule == "cosine" else None
-        self._train(train, held, epochs=int(self.epochs), optimizer=network.optimizer(self), schedule=schedule)
+        self._train(train, held, Plan(int(self.epochs), network.optimizer(self), schedule, watch))
         return self
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, known: bool) -> Self:
@@ -71,8 +87,24 @@ class SequenceEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         wanted = network.optimizer(self)
         if self._optimizer is None or self._optimizer.inner != wanted:
             self._optimizer = network.Resumed(wanted.learning_rate, wanted)
-        self._train(task, None, epochs=1, optimizer=self._optimizer, schedule=None)
+        self._train(task, None, Plan(1, self._optimizer))
         return self
+
+    def save(self, path: Any) -> None:
+        """Writes the fitted estimator into one safetensors file: network, standardisation, names, parameters.
+
+        A random_state that is no number is not kept. Raises OptionError for parameters that were changed after `fit` and ask
+        for another network, and for labels that a file can't hold.
+        """
+        store.save(self, path)
+
+    @classmethod
+    def load(cls, path: Any, *, kernel: str = "auto", threads: int | None = None) -> Self:
+        """The fitted estimator in a file that `save` wrote; nothing in it is executed.
+
+        kernel and threads: as in gw.Model. Raises MissingFileError, or FormatError for any other file.
+        """
+        return store.load(cls, path, kernel, threads)
 
     # --- what the kinds say
 
@@ -103,6 +135,14 @@ class SequenceEstimator(BaseEstimator, ABC):  # type: ignore[misc]
     @abstractmethod
     def _ends(self) -> tuple[int, str | None, str]:
         """The network's outputs, its final activation and the loss."""
+
+    @abstractmethod
+    def _told_apart(self) -> dict[str, Any]:
+        """What a file keeps of the targets, as JSON values."""
+
+    @abstractmethod
+    def _take(self, described: dict[str, Any]) -> None:
+        """Takes back what `_told_apart` gave. Raises whatever, which becomes a FormatError, for what makes no sense."""
 
     # --- the steps
 
@@ -162,10 +202,10 @@ class SequenceEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         outputs, final, _ = self._ends()
         return network.build(self, self._form.features, outputs, final)
 
-    def _train(self, train: Task, held: Task | None, *, epochs: int, optimizer: Any, schedule: Any) -> None:
+    def _train(self, train: Task, held: Task | None, plan: Plan) -> None:
         """Epochs of training; after each one the estimator tells of it, so that a training that is broken off does too."""
         x, lengths = self._scaled(train.sequences)
-        validation, callbacks = None, []
+        size, validation, callbacks = network.batch_size(self, len(x)), None, list[Callback]()
         if held is not None:
             xv, kept = self._scaled(held.sequences)
             validation = (xv, self._learned(held.y), {"lengths": kept, "sample_weight": held.weight})
@@ -179,9 +219,11 @@ class SequenceEstimator(BaseEstimator, ABC):  # type: ignore[misc]
                 told = self._told(self.model_.predict(xv, lengths=kept))
                 self.validation_scores_.append(self._quality(held.y, told, held.weight))
 
+        if plan.watch is not None:
+            callbacks.append(Watched(plan.watch, None if held is None else self.validation_scores_, len(x), size))
         self.model_.fit(
-            x, self._learned(train.y), loss=self._ends()[2], optimizer=optimizer, epochs=epochs, schedule=schedule,
-            batch_size=network.batch_size(self, len(x)), clip_norm=self.clip_norm, lengths=lengths, validation=validation,
+            x, self._learned(train.y), loss=self._ends()[2], optimizer=plan.optimizer, epochs=plan.epochs,
+            schedule=plan.schedule, batch_size=size, clip_norm=self.clip_norm, lengths=lengths, validation=validation,
             sample_weight=None if (train.weight == 1).all() else train.weight, callbacks=[tell, *callbacks],
             verbose=bool(self.verbose),
         )  # fmt: skip

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_array, column_or_1d
 
 from gatewright.arrays import Array
 from gatewright.errors import DataError, OptionError
+from gatewright.estimators import store
 from gatewright.estimators.base import SequenceEstimator, Task
 
 
@@ -77,6 +78,8 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
         self.class_weight, self.early_stopping, self.validation_fraction = class_weight, early_stopping, validation_fraction
         self.patience, self.warm_start, self.random_state, self.standardize = patience, warm_start, random_state, standardize
         self.layout, self.dtype, self.kernel, self.threads, self.verbose = layout, dtype, kernel, threads, verbose
+
+    _kind = "sequence classifier"
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Goes once through the sequences X, as `fit` takes them, and their labels y, at the full learning rate.
@@ -163,6 +166,12 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
 
     def _ends(self) -> tuple[int, str | None, str]:
         return len(self.classes_), "softmax", "cross_entropy"
+
+    def _told_apart(self) -> dict[str, Any]:
+        return store.labels_as_json(self.classes_)
+
+    def _take(self, described: dict[str, Any]) -> None:
+        self.classes_ = store.labels_from_json(described)
 
 
 def _check_two(classes: Array) -> None:

@@ -213,7 +213,7 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]
     def _fit(self, panel: Panel, ahead: tuple[int, ...]) -> None:
         series = {name: choices.begun(values) for name, values in panel.series.items()}
         names = (panels.ALONE, *panel.columns)
-        choices.check(series, names, self.horizon)
+        choices.check(series, self.horizon)
         chosen = self._settings(series)
         known = tuple(panel.columns[place] for place in ahead)
         with _interruptible(bool(self.verbose)) as watch:
@@ -225,17 +225,12 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]
 
     def _settings(self, series: dict[str, Array]) -> Settings:
         """The engine's settings for series; "auto" is decided here."""
-        targets = [values[:, 0] for values in series.values()]
-        season = choices.season_of(targets) if self.season == "auto" else int(self.season)
-        longest = max(map(len, targets))
-        if season >= longest:
-            raise OptionError(f"season: got {season}, wanted fewer rows than the {longest} to learn from")
+        asked: list[Any] = [None if got == "auto" else got for got in (self.season, self.scale, self.window)]
         return Settings(
             cell=self.cell, hidden=self.hidden_size, layers=self.num_layers, horizon=self.horizon, ensemble=self.ensemble,
-            window=choices.window_of(longest, season) if self.window == "auto" else int(self.window),
-            scale=choices.scale_of(targets, season) if self.scale == "auto" else self.scale, season=season, linear=True,
-            epochs=None if self.epochs == "auto" else int(self.epochs), learning_rate=self.learning_rate,
+            epochs=None if self.epochs == "auto" else int(self.epochs), learning_rate=self.learning_rate, linear=True,
             seed=int(check_random_state(self.random_state).randint(SEEDS)),
+            **choices.chosen([values[:, 0] for values in series.values()], *asked)._asdict(),
         )  # fmt: skip
 
     def _learned(self, panel: Panel, made: forecaster.SeriesForecaster, epochs: int, losses: list[float]) -> None:

@@ -30,7 +30,7 @@ def read(y: Any, x: Any, ids: Any) -> Panel:
         y, x = _split(y, x, ids)
     if isinstance(y, Mapping) or _is_list(y):
         targets = _named(y, "y")
-        tables = dict.fromkeys(targets) if x is None else _tables(x, targets)
+        tables = dict.fromkeys(targets) if x is None else _tables(x, targets, "X")
         if not targets:
             raise DataError("y: got no series, wanted at least one")
     else:
@@ -98,7 +98,7 @@ def future(given: Any, wanted: tuple[str, ...], series: Iterable[str], horizon: 
         raise DataError(f"future: wanted the {horizon} rows to come of the known columns {', '.join(wanted)}")
     names = list(series)
     several = isinstance(given, Mapping) or (_is_list(given) and len(names) > 1)
-    tables = _tables(given, names) if several else dict.fromkeys(names, given)
+    tables = _tables(given, names, "future") if several else dict.fromkeys(names, given)
     found = {}
     for name in names:
         table, columns = matrix(tables[name], "future" if len(names) == 1 else f"future[{name!r}]")
@@ -132,14 +132,14 @@ def _named(values: Any, what: str) -> dict[str, Any]:
     return names
 
 
-def _tables(x: Any, targets: Iterable[str]) -> dict[str, Any]:
-    """The tables of X or the future, by the names of the series."""
+def _tables(x: Any, targets: Iterable[str], what: str) -> dict[str, Any]:
+    """The tables of X or of the future, which `what` says, by the names of the series."""
     if not isinstance(x, Mapping) and not _is_list(x):
-        raise DataError("X: got one table for many series; wanted a dict or a list, as y is")
-    tables, wanted = _named(x, "X"), list(targets)
+        raise DataError(f"{what}: got one table for many series; wanted a dict or a list, as y is")
+    tables, wanted = _named(x, what), list(targets)
     if set(tables) != set(wanted):
         odd = sorted(set(tables) ^ set(wanted))
-        raise DataError(f"X: wanted a table for each series of y and no other; the odd ones: {', '.join(odd[:5])}")
+        raise DataError(f"{what}: wanted a table for each series of y and no other; the odd ones: {', '.join(odd[:5])}")
     return tables
 
 

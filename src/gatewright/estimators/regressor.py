@@ -8,7 +8,8 @@ from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_array
 
 from gatewright.arrays import Array
-from gatewright.errors import ShapeError, one_of
+from gatewright.errors import DataError, ShapeError, one_of
+from gatewright.estimators import store
 from gatewright.estimators.base import SequenceEstimator, Task
 from gatewright.estimators.scaling import Scaler
 
@@ -62,6 +63,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
         self.warm_start, self.random_state, self.standardize, self.layout = warm_start, random_state, standardize, layout
         self.dtype, self.kernel, self.threads, self.verbose = dtype, kernel, threads, verbose
 
+    _kind = "sequence regressor"
     _flat: bool  # whether y was (n,)
     n_outputs_: int
 
@@ -105,6 +107,18 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
 
     def _ends(self) -> tuple[int, str | None, str]:
         return self.n_outputs_, None, self.loss
+
+    def _told_apart(self) -> dict[str, Any]:
+        return {"flat": self._flat, "targets": [array.tolist() for array in self._target_scaler]}
+
+    def _take(self, described: dict[str, Any]) -> None:
+        if self.loss not in LOSSES:
+            raise one_of("loss", self.loss, LOSSES)
+        self._flat, self.n_outputs_ = described["flat"], len(described["targets"][0])
+        if not isinstance(self._flat, bool) or (self._flat and self.n_outputs_ != 1):
+            raise DataError("flat: wanted true or false, true for one target alone")
+        self._target_scaler = store.scaler(described["targets"], self.n_outputs_)
+        self.target_mean_, self.target_scale_ = self._target_scaler
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -78,7 +78,8 @@ def _rank(x: Any) -> int | None:
             return 1 if x else None
         return 2 if all(flat) and len({len(row) for row in x}) == 1 else None
     shape = x.shape if hasattr(x, "shape") else np.asarray(x).shape
-    return None if len(shape) == 1 and getattr(x, "dtype", None) == np.dtype(object) else len(shape)
+    # A column of polars' lists says only as an array that it holds objects.
+    return None if len(shape) == 1 and np.asarray(x).dtype == object else len(shape)
 
 
 def _of_table(estimator: Any, x: Any, form: Form | None) -> tuple[Array, Form]:

@@ -1,11 +1,12 @@
 """What the training rows say about themselves: their season, the scale that evens out their noise, a window that fits."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from gatewright.arrays import Array
-from gatewright.errors import DataError
+from gatewright.errors import DataError, OptionError
 from gatewright.forecasting import baselines, scaling
 
 FEWEST = 8  # rows of a stretch whose level and unrest are compared
@@ -19,6 +20,28 @@ WANDERING = 2.0  # times as much change over a period as over a row is no season
 ALIKE = 1.2  # standard deviations of the values that they change by over a season, at most; noise changes by 1.4
 SHORTEST = 3  # season of increments: those of noise alternate
 PEAK = 0.4  # autocorrelation of the increments, from which a season is believed
+
+
+class Chosen(NamedTuple):
+    """What a forecaster has to know of its series; the names are those of Settings."""
+
+    season: int
+    scale: str
+    window: int
+
+
+def chosen(series: Sequence[Array], season: int | None, scale: str | None, window: int | None) -> Chosen:
+    """What was given, and for None what the series (T_i,) say.
+
+    Raises OptionError for a season, or a window, longer than all of them.
+    """
+    longest = max(map(len, series))
+    season = season_of(series) if season is None else season
+    for name, rows in (("season", season), ("window", 0 if window is None else window)):
+        if rows >= longest:
+            raise OptionError(f"{name}: got {rows}, wanted fewer rows than the {longest} to learn from")
+    scale = scale_of(series, season) if scale is None else scale
+    return Chosen(season, scale, window_of(longest, season) if window is None else window)
 
 
 def season_of(series: Sequence[Array]) -> int:
@@ -107,12 +130,11 @@ def begun(values: Array) -> Array:
     return values[known[0] :] if len(known) else values
 
 
-def check(series: dict[str, Array], names: Sequence[str], horizon: int) -> None:
-    """Raises DataError where a series (T_i, C) is too short, or numbers of its columns are too large or small to be squared."""
+def check(series: dict[str, Array], horizon: int) -> None:
+    """Raises DataError where a series (T_i, C) is too short, or its target is too large or small to be squared."""
     for name, values in series.items():
         of = f" of series {name!r}" if len(series) > 1 else ""
         count, least = int((~np.isnan(values[:, 0])).sum()), max(LEAST, horizon + 2)
         if count < least:
             raise DataError(f"y: got {count} values{of}, wanted at least {least} to learn from with a horizon of {horizon}")
-        for column, title in zip(values.T, names, strict=True):
-            scaling.check_size(column, title)
+        scaling.check_size(values[:, 0], name)

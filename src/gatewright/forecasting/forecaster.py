@@ -46,6 +46,7 @@ class SeriesForecaster:
     members: tuple[Model, ...]
     date: str | None = None  # the column of dates in the file that it was trained on
     beside: Beside | None = None
+    group: str | None = None  # the column of that file that says which series a row is of; None: there was one
 
     def forecasts(self, values: Array, rows: Array | None = None, series: int = 0, level: float = LEVEL) -> Forecasts:
         """The forecasts made at the given rows (N,) of `values` (T, C), in the columns' units, NaN where missing.
@@ -99,6 +100,7 @@ class SeriesForecaster:
         tensors = {f"member{k}.{name}": a for k, m in enumerate(self.members) for name, a in m.parameters.items()}
         described = {
             "kind": KIND, "settings": dataclasses.asdict(self.settings), "columns": list(self.names), "date": self.date,
+            "group": self.group,
             "scalers": [dataclasses.asdict(scaler) for scaler in self.scalers], "units": self.units.tolist(),
             "trending": self.trending.tolist(), "gaps": self.gaps.tolist(), "spread": self.spread.tolist(),
             "members": len(self.members),
@@ -149,7 +151,8 @@ def prepare_many(
     for name, values in series.items():
         target = values[:, 0]
         if np.isnan(target).all() or np.nanmin(target) == np.nanmax(target):
-            raise DataError(f"series {name!r} never changes in the rows to train on: there is nothing to learn")
+            which = f"series {name!r}" if len(series) > 1 else f"column {names[0]!r}"
+            raise DataError(f"{which} never changes in the rows to train on: there is nothing to learn")
         scalers += (Scaler.fit(settings.scale, target, f"{names[0]} of {name}" if len(series) > 1 else names[0]), *shared)
     width = len(names)
     z = tuple(scaled(v, names, scalers[k * width : (k + 1) * width]) for k, v in enumerate(series.values()))
@@ -243,4 +246,10 @@ def _read(tensors: dict[str, Array], described: dict[str, Any], path: Any) -> Se
     if not members or any(member.network.shape_out(given) != wanted for member in members):
         raise FormatError(f"{path}: its networks don't fit its columns and horizon")
     made = SeriesForecaster(settings, names, scalers, units, trending, gaps, spread, tuple(members), described["date"])
-    return dataclasses.replace(made, beside=beside)
+    group = described.get("group")  # earlier files don't have it
+    if group is not None and not isinstance(group, str):
+        raise FormatError(f"{path}: the name of the column of its series can't be read")
+    group = described.get("group")  # earlier files don't have it
+    if group is not None and (beside is None or not isinstance(group, str)):
+        raise FormatError(f"{path}: the column of its series makes no sense")
+    return dataclasses.replace(made, beside=beside, group=group)

@@ -11,7 +11,6 @@ import numpy as np
 
 from gatewright.arrays import Array
 from gatewright.forecasting.backtest import Score
-from gatewright.forecasting.forecaster import LEVEL
 from gatewright.forecasting.job import Outcome
 
 SMALL, LARGE = 1e-4, 1e9  # other numbers have an exponent in the table
@@ -68,7 +67,7 @@ def table(outcome: Outcome) -> str:
         if len(lines) == 2 and outcome.seeds:
             lines += _seed_lines(outcome, shown, best)
     shares = [share(outcome.coverage) for _, _, share in shown]
-    lines.append([f"{LEVEL:.0%} interval holds", *("" if math.isnan(s) else f"{s:.0%} " for s in shares)])
+    lines.append([f"{outcome.job.level:.0%} interval holds", *("" if math.isnan(s) else f"{s:.0%} " for s in shares)])
     text = _aligned(lines)
     rule = "─" * max(map(len, text))
     return "\n".join([text[0], rule, *text[1:-1], rule, text[-1]])
@@ -110,6 +109,11 @@ def version() -> str:
         return "not installed"
 
 
+def versions() -> dict[str, str]:
+    """What ran."""
+    return {"gatewright": version(), "numpy": np.__version__, "python": platform.python_version()}
+
+
 def as_json(outcome: Outcome) -> dict[str, Any]:
     """Everything that the table is made of, and how it came about; NaN is null."""
     job, series = outcome.job, outcome.job.series
@@ -128,17 +132,13 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "seconds to train": round(outcome.seconds, 2),
         "season": outcome.season,
         "variance": job.variance,
-        "interval": {"level": LEVEL, "from": "residuals of training rows that a member did not learn from"},
+        "interval": {"level": job.level, "from": "residuals of training rows that a member did not learn from"},
         "scores": {name: _by_period(outcome, scores) for name, scores in outcome.scores.items()},
         "coverage": {period.name: share.tolist() for period, share in zip(job.periods, outcome.coverage, strict=True)},
         "other seeds": _other_seeds(outcome),
-        "versions": {
-            "gatewright": version(),
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-        },
+        "versions": versions(),
     }
-    return {key: _plain(value) for key, value in report.items()}
+    return {key: plain(value) for key, value in report.items()}
 
 
 def _by_period(outcome: Outcome, scores: Sequence[Score]) -> dict[str, Any]:
@@ -161,10 +161,10 @@ def _other_seeds(outcome: Outcome) -> dict[str, Any]:
     return told
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """The value with null for every number that is not finite: JSON has no NaN."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

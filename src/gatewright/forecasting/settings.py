@@ -52,7 +52,8 @@ class Settings:
     def name(self) -> str:
         """A short name for tables: `GRU-8 × 5`."""
         depth = f"{self.layers}×" if self.layers > 1 else ""
-        return f"{self.cell.upper()}-{depth}{self.hidden}" + (f" × {self.ensemble}" if self.ensemble > 1 else "")
+        beside = "AR + " if self.linear else ""
+        return f"{beside}{self.cell.upper()}-{depth}{self.hidden}" + (f" × {self.ensemble}" if self.ensemble > 1 else "")
 
 
 _LEAST = {"hidden": 1, "layers": 1, "window": 2, "horizon": 1, "ensemble": 1, "epochs": 1, "seed": 0, "season": 1}

@@ -1,4 +1,6 @@
-"""Pictures for notebooks and papers, by matplotlib: `learning_curve`, `gate_maps`, `confusion_matrix`; and the gate explorer.
+"""Pictures for notebooks and papers, by matplotlib, and the gate explorer.
+
+The pictures are `learning_curve`, `gate_maps`, `forecast_fan` and `confusion_matrix`.
 
 Each gives a matplotlib Figure, which `.savefig("name.png")` writes. They need `gatewright[plot]`; `model.explore` does not.
 """
@@ -8,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from gatewright.errors import missing_extra
 
 if TYPE_CHECKING:  # loaded by __getattr__ below: matplotlib may not be there
-    from gatewright.viz.notebook import confusion_matrix, gate_maps, learning_curve
+    from gatewright.viz.notebook import confusion_matrix, forecast_fan, gate_maps, learning_curve
 
-__all__ = ["confusion_matrix", "gate_maps", "learning_curve"]
+__all__ = ["confusion_matrix", "forecast_fan", "gate_maps", "learning_curve"]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from gatewright.arrays import Array
-from gatewright.forecasting.forecaster import LEVEL
 from gatewright.forecasting.job import Outcome
 from gatewright.forecasting.report import table
 from gatewright.viz.style import BAND, INK, OTHERS, OURS, SHADE, SOFT, save, soften, style
@@ -104,7 +103,7 @@ def _draw_zoom(axes: Axes, outcome: Outcome, at: Array) -> None:
         axes.plot(*_path(method.ahead, at, outcome), alpha=0.8, label=method.name, **look)
     x, lower = _path(outcome.forecasts.lower, at, outcome)
     upper = _path(outcome.forecasts.upper, at, outcome)[1]
-    axes.fill_between(x, lower, upper, color=BAND, alpha=0.45, linewidth=0, label=f"{LEVEL:.0%} interval")
+    axes.fill_between(x, lower, upper, color=BAND, alpha=0.45, linewidth=0, label=f"{outcome.job.level:.0%} interval")
     axes.plot(*_path(outcome.forecasts.mean, at, outcome), color=OURS, linewidth=1.9, label=outcome.methods[0].name)
     rows = len(y)
     axes.plot(at[first:rows], y[first:], color=INK, linewidth=1.0, marker="o", markersize=2.6, label="observed")

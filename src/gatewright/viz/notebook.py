@@ -1,6 +1,6 @@
-"""Pictures for notebooks and papers: how training went, what the gates do, which classes are taken for which."""
+"""Pictures for notebooks and papers: how training went, what the gates do, forecasts, which classes are taken for which."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,13 +14,14 @@ from gatewright.errors import DataError, ShapeError, one_of
 from gatewright.viz import explore
 from gatewright.viz.explore import Asked
 from gatewright.viz.gates import Inside
-from gatewright.viz.style import INK, OTHERS, OURS, SOFT, soften, style
+from gatewright.viz.style import BAND, INK, OTHERS, OURS, SOFT, soften, style
 
 if TYPE_CHECKING:
     from gatewright.model import Model
     from gatewright.training.callbacks import History
 
 MOST_CLASSES = 200
+LONGEST_NAME = 24  # characters of a class's name that are shown
 # The colours of the gate explorer on white: of 0 … 1, and of what has a sign.
 SEQUENTIAL = LinearSegmentedColormap.from_list(
     "gatewright-gate", ["#f5f3ee", "#cfe1dd", "#8ec1c0", "#489199", "#1d5f6e", "#0a3142"]
@@ -28,6 +29,7 @@ SEQUENTIAL = LinearSegmentedColormap.from_list(
 DIVERGING = LinearSegmentedColormap.from_list(
     "gatewright-state", ["#12397a", "#3b70b8", "#9fbfe3", "#f7f5f1", "#f4b98f", "#d66a2c", "#862a04"]
 )
+FAN = LinearSegmentedColormap.from_list("gatewright-fan", ["#fff7ed", BAND, "#f08c3a"])
 NAMES = {"i": "input gate", "f": "forget gate", "o": "output gate", "c": "cell state", "h": "hidden state"}
 NAMES |= {"g": "candidate", "n": "candidate", "z": "update gate", "r": "reset gate"}
 
@@ -46,6 +48,9 @@ def learning_curve(history: "History") -> Figure:
         axes.axvline(best, color=SOFT, linewidth=0.9, linestyle=(0, (4, 3)), label=f"best: epoch {best}")
         axes.set_xlabel("epoch")
         axes.set_ylabel("loss")
+        shown = [value for name in ("loss", "val_loss") for value in history.history.get(name, ())]
+        if 0 < 100 * min(shown) < max(shown):  # else all that comes after the first epochs lies on the axis
+            axes.set_yscale("log")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(labelcolor=INK)
         soften(axes)
@@ -102,6 +107,61 @@ def _gradient(axes: Axes, norms: Array) -> None:
     soften(axes)
 
 
+def forecast_fan(y: Any, forecasts: Any, *, actual: Any = None, at: Any = None) -> Figure:
+    """A series, its forecasts, and their intervals, one in the other, the narrow ones darker.
+
+    y: (T,) what was known; NaN where nothing was. forecasts: (mean, lower, upper), each (H,), as `Forecaster.predict_interval`
+    gives them, or a dict of such from level to level, {0.5: …, 0.9: …}. actual: (H,) what came (None: nobody knows yet). at:
+    (T + H,) the times of the rows and then of the steps ahead, numbers or dates (None: rows count from 1).
+
+    Raises ShapeError for arrays that don't fit together.
+    """
+    known = _line(y, "y")
+    levels = dict(sorted(forecasts.items(), reverse=True)) if isinstance(forecasts, Mapping) else {None: forecasts}
+    bands = {level: _band(each) for level, each in levels.items()}
+    if not bands:
+        raise DataError("forecast_fan: forecasts: got none")
+    steps = len(next(iter(bands.values()))[0])
+    came = None if actual is None else _line(actual, "actual", steps)
+    times = np.arange(1, len(known) + steps + 1) if at is None else np.asarray(at)
+    if times.shape != (len(known) + steps,):
+        raise ShapeError(f"forecast_fan: at: got shape {times.shape}, wanted ({len(known) + steps},): {len(known)} + {steps}")
+    with style():
+        figure = Figure(figsize=(9, 4), layout="constrained")
+        axes = figure.subplots()
+        past, ahead = times[: len(known)], times[len(known) :]
+        axes.plot(past, known, color=INK, linewidth=1.2, label="observed")
+        for depth, (level, (mean, lower, upper)) in enumerate(bands.items()):
+            if len(mean) != steps:
+                raise ShapeError(f"forecast_fan: forecasts: got {len(mean)} steps, wanted {steps} as in the others")
+            label = "interval" if level is None else f"{level:.0%} interval"
+            colour = FAN((depth + 1) / (len(bands) + 1))
+            axes.fill_between(ahead, lower, upper, color=colour, linewidth=0, label=label)
+        axes.plot(ahead, mean, color=OURS, linewidth=1.9, marker="o" if steps == 1 else "", label="forecast")
+        if came is not None:
+            axes.plot(ahead, came, color=INK, linewidth=1.0, marker="o", markersize=3, label="what came")
+        figure.legend(labelcolor=INK, loc="outside right upper")
+        axes.margins(x=0.01)
+        soften(axes)
+    return figure
+
+
+def _line(given: Any, name: str, length: int | None = None) -> Array:
+    """(T,) float64."""
+    line = numbers(given, name).astype(float)
+    if line.ndim != 1 or not len(line) or (length is not None and len(line) != length):
+        raise ShapeError(f"forecast_fan: {name}: got shape {line.shape}, wanted ({'T' if length is None else length},)")
+    return line
+
+
+def _band(given: Any) -> tuple[Array, Array, Array]:
+    """(mean, lower, upper), each (H,)."""
+    if len(given) != 3:
+        raise ShapeError(f"forecast_fan: forecasts: got {len(given)} arrays, wanted three: mean, lower and upper")
+    mean = _line(given[0], "mean")
+    return mean, _line(given[1], "lower", len(mean)), _line(given[2], "upper", len(mean))
+
+
 def confusion_matrix(true: Any, predicted: Any, labels: Sequence[str] | None = None) -> Figure:
     """How often each class (a row) was taken for each (a column): counts, coloured by the share of the row.
 
@@ -121,8 +181,9 @@ def confusion_matrix(true: Any, predicted: Any, labels: Sequence[str] | None = N
         for row, column in np.argwhere(counts):
             colour = "white" if share[row, column] > 0.5 else INK
             axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour)
-        axes.set_xticks(range(len(names)), names, rotation=45 if max(map(len, names)) > 3 else 0)
-        axes.set_yticks(range(len(names)), names)
+        ticks = [name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…" for name in names]
+        axes.set_xticks(range(len(names)), ticks, rotation=45 if max(map(len, names)) > 3 else 0, parse_math=False)
+        axes.set_yticks(range(len(names)), ticks, parse_math=False)
         axes.set_xlabel("predicted")
         axes.set_ylabel("true")
         axes.set_title(f"{np.trace(counts) / counts.sum():.1%} of {counts.sum():,} are right")
