@@ -141,6 +141,7 @@ def test_columns_of_frames_keep_their_names():
     told = plain.predict(future=x[110:113, 1:])
     np.testing.assert_array_equal(made.predict(future=coming), told)
     np.testing.assert_array_equal(made.predict(future=pl.DataFrame({"price": x[110:113, 1]})), told)
+    np.testing.assert_array_equal(plain.predict(future=x[110:113, 1:].tolist()), told)
     np.testing.assert_array_equal(made.predict(pd.Series(y[:110]), frame, future=coming), told)
     assert not hasattr(plain, "feature_names_in_")
     assert not hasattr(made.fit(y), "feature_names_in_")
@@ -249,6 +250,15 @@ def test_a_backtest_says_how_far_off_it_was():
     assert lines[0] == "6 origins, 3 steps ahead"
     assert [line.split()[0] for line in lines[2:]] == ["Forecaster", "seasonal", "autoregression", "in"]
     assert "seasonal naive (12)" in lines[3]
+
+
+def test_what_is_not_known_is_not_judged():
+    y = np.r_[months(), np.full(8, np.nan)]
+    told = small().backtest(y, folds=2)
+    assert np.isnan(told.coverage)
+    assert np.isnan(told.mae["Forecaster"])
+    assert np.isnan(told.by_horizon["Forecaster"]["rmse"]).all()
+    assert "nan" in repr(told)
 
 
 def test_a_backtest_of_many_series_with_columns():
@@ -375,6 +385,8 @@ def test_parameters_that_can_not_be(options, said):
         (DataError, "got 4 values of series '1'", {"y": [months(), months(4)]}),
         (DataError, "never changes", {"y": np.ones(50)}),
         (DataError, "got 0 values", {"y": np.full(50, np.nan)}),
+        (DataError, "got 0 values", {"y": []}),
+        (DataError, "column 'y': got numbers of up to 1e+200", {"y": np.r_[months(), 1e200]}),
         (DataError, "got infinity", {"y": np.r_[months(), np.inf]}),
         (DataError, "wanted numbers", {"y": ["a"] * 50}),
         (ShapeError, "got shape (10, 2), wanted (T,)", {"y": np.zeros((10, 2))}),

@@ -97,7 +97,8 @@ def future(given: Any, wanted: tuple[str, ...], series: Iterable[str], horizon: 
     if given is None:
         raise DataError(f"future: wanted the {horizon} rows to come of the known columns {', '.join(wanted)}")
     names = list(series)
-    tables = _tables(given, names, "future") if isinstance(given, Mapping) or _is_list(given) else dict.fromkeys(names, given)
+    several = isinstance(given, Mapping) or (_is_list(given) and len(names) > 1)
+    tables = _tables(given, names, "future") if several else dict.fromkeys(names, given)
     found = {}
     for name in names:
         table, columns = matrix(tables[name], "future" if len(names) == 1 else f"future[{name!r}]")

@@ -75,16 +75,17 @@ class Backtest:
     @property
     def coverage_by_horizon(self) -> Array:
         """(H,): the share of the values that lie in their intervals."""
-        inside = (self.lower <= self.actual) & (self.actual <= self.upper)
-        known = ~np.isnan(self.actual)
-        share: Array = (inside & known).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-        return share
+        return _mean(self._inside(), 0)
 
     @property
     def coverage(self) -> float:
         """The share of all values that lie in their intervals."""
-        known = ~np.isnan(self.actual)
-        return float(((self.lower <= self.actual) & (self.actual <= self.upper))[known].mean())
+        return float(_mean(self._inside(), None))
+
+    def _inside(self) -> Array:
+        """(N, H): 1 where a value lies in its interval, 0 where not, NaN where it is missing."""
+        inside = (self.lower <= self.actual) & (self.actual <= self.upper)
+        return np.where(np.isnan(self.actual), np.nan, inside)
 
     def _overall(self, measure: str) -> dict[str, float]:
         return {name: float(self._measures(ahead, None)[measure]) for name, ahead in self.forecasts.items()}
@@ -92,8 +93,8 @@ class Backtest:
     def _measures(self, ahead: Array, axis: int | None) -> dict[str, Array]:
         error = np.abs(ahead - self.actual)
         return {
-            "mae": np.nanmean(error, axis=axis), "rmse": np.sqrt(np.nanmean(np.square(error), axis=axis)),
-            "mase": np.nanmean(error / self.scale[:, None], axis=axis),
+            "mae": _mean(error, axis), "rmse": np.sqrt(_mean(np.square(error), axis)),
+            "mase": _mean(error / self.scale[:, None], axis),
         }  # fmt: skip
 
     def __repr__(self) -> str:
@@ -169,6 +170,13 @@ def _fold(made: SeriesForecaster, values: Array, at: Array, how: _How) -> dict[s
         REGRESSION: scaler.inverse(regression.forecasts(z, horizon)[at]), "lower": ours.lower, "upper": ours.upper,
         "actual": y[at[:, None] + np.arange(1, horizon + 1)], "origins": at,
     }  # fmt: skip
+
+
+def _mean(values: Array, axis: int | None) -> Array:
+    """The mean along an axis, or of all, without NaN; NaN where there is nothing else."""
+    count = (~np.isnan(values)).sum(axis=axis)
+    mean: Array = np.where(count > 0, np.nansum(values, axis=axis) / np.maximum(count, 1), np.nan)
+    return mean
 
 
 def _scale(y: Array, season: int) -> float:
