@@ -77,8 +77,7 @@ class Backtest:
         """(H,): the share of the values that lie in their intervals."""
         inside = (self.lower <= self.actual) & (self.actual <= self.upper)
         known = ~np.isnan(self.actual)
-        share: Array = (inside & known).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-        return share
+        return _mean(np.where(known, inside, np.nan), 0)
 
     @property
     def coverage(self) -> float:
@@ -92,8 +91,8 @@ class Backtest:
     def _measures(self, ahead: Array, axis: int | None) -> dict[str, Array]:
         error = np.abs(ahead - self.actual)
         return {
-            "mae": np.nanmean(error, axis=axis), "rmse": np.sqrt(np.nanmean(np.square(error), axis=axis)),
-            "mase": np.nanmean(error / self.scale[:, None], axis=axis),
+            "mae": _mean(error, axis), "rmse": np.sqrt(_mean(np.square(error), axis)),
+            "mase": _mean(error / self.scale[:, None], axis),
         }  # fmt: skip
 
     def __repr__(self) -> str:
@@ -125,6 +124,8 @@ def backtest(series: dict[str, Array], learn: Learn, folds: Folds, level: float)
             raise DataError(
                 f"y: got {len(values)} rows{of}, wanted at least {wanted} for {folds.times} folds of {folds.step} rows"
             )
+    if all(np.isnan(values[folds.origins(len(values), 0)[0] + 1 :, 0]).all() for values in series.values()):
+        raise DataError("y: got no values in the rows that are to be forecast, only missing ones")
     told: dict[str, list[Array]] = {}
     made: SeriesForecaster | None = None
     season, names = 1, list[str]()
@@ -169,6 +170,14 @@ def _fold(made: SeriesForecaster, values: Array, at: Array, how: _How) -> dict[s
         REGRESSION: scaler.inverse(regression.forecasts(z, horizon)[at]), "lower": ours.lower, "upper": ours.upper,
         "actual": y[at[:, None] + np.arange(1, horizon + 1)], "origins": at,
     }  # fmt: skip
+
+
+def _mean(values: Array, axis: int | None) -> Array:
+    """The mean of what is not NaN; NaN where there is nothing."""
+    known = ~np.isnan(values)
+    count = np.asarray(known.sum(axis=axis))
+    mean: Array = np.where(count > 0, np.where(known, values, 0).sum(axis=axis) / np.maximum(count, 1), np.nan)
+    return mean
 
 
 def _scale(y: Array, season: int) -> float:
