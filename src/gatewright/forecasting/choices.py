@@ -59,8 +59,10 @@ def season_of(series: Sequence[Array]) -> int:
 
 def _repeats(y: Array, season: int) -> bool:
     """Whether y (T,) is alike after a season, and hardly changes more over one than over a row, as what wanders does."""
-    change, once = y[season:] - y[:-season], np.diff(y)
-    return bool(np.nanstd(change) < min(WANDERING * np.nanstd(once), ALIKE * np.nanstd(y))) if len(change) > 1 else False
+    change, once = (part[~np.isnan(part)] for part in (y[season:] - y[:-season], np.diff(y)))
+    if min(len(change), len(once)) < 2:
+        return False
+    return bool(change.std() < min(WANDERING * once.std(), ALIKE * np.nanstd(y)))
 
 
 def _season_of_increments(series: Sequence[Array]) -> int:
