@@ -30,6 +30,12 @@ MORE = {
 }
 
 
+def other(description: dict[str, Any], but: str) -> str:
+    """What a file holds that is more than a model, `but` what, and who takes it; nothing for a model alone."""
+    taken = MORE.get(kind := str(description.get("kind")), "")
+    return taken and f"a {kind}, {but}: {'gw.Forecaster.load takes it' if 'estimator' in description else taken}"
+
+
 def write_bytes(path: Any, content: bytes, sync: bool = False) -> None:
     """Writes a file whole or not at all: to a temporary name beside it, `.NAME.…`, then renamed.
 
@@ -93,7 +99,10 @@ def load(path: Any) -> tuple[dict[str, Array], dict[str, Any]]:
             metadata = file.metadata() or {}
             description = _parse(path, metadata.get(KEY))
             return {name: file.get_tensor(name) for name in file.keys()}, description  # noqa: SIM118
-    except (SafetensorError, AttributeError, TypeError, OverflowError) as error:  # the last three: dtypes unknown to NumPy
+    except GatewrightError:
+        raise
+    # The last four: dtypes that NumPy doesn't know, and sizes that it can't count.
+    except (SafetensorError, AttributeError, TypeError, OverflowError, ValueError) as error:
         raise FormatError(f"{path}: not a whole safetensors file ({shortened(error)})") from None
 
 
@@ -115,9 +124,8 @@ def _parse(path: Path, text: str | None) -> dict[str, Any]:
 
 def read_model(description: dict[str, Any], tensors: dict[str, Array], path: Any) -> tuple[Layer, Parameters]:
     """The layer and the parameters that a Model's `describe` told of."""
-    for kind, taken in MORE.items():
-        if description.get("kind") == kind:
-            raise FormatError(f"{path}: a {kind}, which is more than a model: {taken}")
+    if more := other(description, "which is more than a model"):
+        raise FormatError(f"{path}: {more}")
     layer = read_layer(description, tensors, path)
     network = layer if isinstance(layer, Sequential) else Sequential(layer)
     dtype, frozen = description.get("dtype"), description.get("frozen")

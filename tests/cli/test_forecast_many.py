@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 from commands import read, run
 
+import gatewright as gw
+from gatewright.text.settings import TextSettings
+
 FAST = ["--epochs", "4", "--ensemble", "2", "--hidden", "3"]
 FILES = {"forecast.csv", "report.json", "model.safetensors", "forecast.png", "training.png"}
 WEEKS = 8
@@ -120,8 +123,8 @@ def test_without_test_rows_it_learns_from_all(capsys, tmp_path, sales):
         (["--known", "sale,"], "--known: got 'sale,', wanted names of columns"),
         (["--inputs", "sale"], "column 'sale' is named twice"),
         (["--known", "staff", "--horizon", "5"], "column 'staff', known ahead of series 'new': got 3 values after 2024-02-11"),
-        (["--level", "1"], "--level"),
-        (["--level", "0"], "--level"),
+        (["--level", "90"], "--level: got 90.0, wanted a number above 0 and below 1"),
+        (["--level", "0"], "--level: got 0.0, wanted a number above 0 and below 1"),
         (["--repeat", "2"], "--repeat tries other seeds on one series"),
         (["--season", "60"], "season: got 60, wanted fewer rows than the 48"),
         (["--window", "60"], "window: got 60, wanted fewer rows than the 48"),
@@ -150,3 +153,27 @@ def test_the_sunspots_have_no_columns(capsys, tmp_path, option):
     code, _, err = run(capsys, "forecast", f"--{option}", "0.5", "-o", tmp_path / "out")
     assert code == 2
     assert f"--{option} is for the columns of a file" in err
+
+
+def test_a_name_that_no_font_has_is_told_of_in_a_line(capsys, tmp_path, sales):
+    sales.write_text(sales.read_text(encoding="utf-8").replace("north", "貓"), encoding="utf-8")
+    code, out, _ = run(capsys, "forecast", sales, *SALES, "-o", tmp_path / "out")
+    assert code == 0
+    assert out.splitlines()[-1].startswith("pictures: Glyph 35987")
+    assert {row["shop"] for row in read(tmp_path / "out" / "forecast.csv")} == {"貓", "south", "new"}
+
+
+def test_predict_names_who_takes_the_files_that_it_does_not(capsys, tmp_path, sales):
+    y = np.sin(np.arange(40) / 2)
+    gw.Forecaster(2, hidden_size=2, ensemble=1, epochs=1).fit(y).save(tmp_path / "f")
+    gw.SequenceRegressor(hidden_size=2, epochs=1).fit(y.reshape(4, 10), np.arange(4.0)).save(tmp_path / "r")
+    gw.TextModel.train("a b " * 50, TextSettings(hidden=2, epochs=1)).save(tmp_path / "t")
+    for name, said in (
+        ("f", "f: a forecaster, which knows no columns of a file: gw.Forecaster.load takes it"),
+        ("r", "r: a sequence regressor, but not a forecaster: gw.SequenceRegressor.load takes it"),
+        ("t", "t: a text model, but not a forecaster: `gatewright text` takes it, or gw.TextModel.load"),
+    ):
+        assert run(capsys, "predict", tmp_path / name, sales) == (2, "", f"gatewright: {tmp_path / said}\n")
+        code, out, _ = run(capsys, "inspect", tmp_path / name)
+        assert code == 0
+        assert said.rpartition(": ")[2] in out

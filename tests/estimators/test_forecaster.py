@@ -95,6 +95,18 @@ def test_gaps_and_a_late_beginning_are_no_obstacle():
     np.testing.assert_array_equal(small().fit(late).predict(), made.predict())
 
 
+@pytest.mark.parametrize("every", [2, 4, 5, 6])
+def test_where_most_is_missing_the_fills_stay_among_what_is_known(every):
+    y = np.where(np.arange(96) % every == 0, months(), np.nan)
+    made = small(epochs=1).fit(y)
+    assert np.isfinite(made.predict_interval()).all()
+    path = made.forecaster_.beside.path
+    filled = path.filled(made.forecaster_.scalers[0].forward(y)[:, None])
+    known = filled[~np.isnan(y)]
+    assert filled.max() <= known.max() + np.ptp(known)
+    assert filled.min() >= known.min() - np.ptp(known)
+
+
 def test_what_is_given_is_what_is_used():
     made = small(season=6, scale="log", window=9).fit(months())
     assert (made.season_, made.scale_, made.window_) == (6, "log", 9)
@@ -149,6 +161,23 @@ def test_columns_of_frames_keep_their_names():
         small().fit(y[:110], frame, known=["price"]).predict(future=pl.DataFrame({"cost": x[110:113, 1]}))
 
 
+def test_a_column_may_be_called_as_the_target_is(tmp_path):
+    y, x = pushed()
+    made, other = (small().fit(y[:110], pd.DataFrame(x[:110], columns=[name, "b"]), known=[name]) for name in ("y", "a"))
+    coming = x[110:113, :1].tolist()
+    np.testing.assert_array_equal(made.predict(future=coming), other.predict(future=coming))
+    made.save(tmp_path / "f")
+    np.testing.assert_array_equal(gw.Forecaster.load(tmp_path / "f").predict(future=coming), other.predict(future=coming))
+
+
+def test_the_future_may_be_rows_in_a_list_and_needs_no_names_that_fit_had_not():
+    y, x = pushed()
+    made = small().fit(y[:110], x[:110], known=[0, 1])
+    told = made.predict(future=x[110:113])
+    np.testing.assert_array_equal(made.predict(future=x[110:113].tolist()), told)
+    np.testing.assert_array_equal(made.predict(future=pd.DataFrame(x[110:113], columns=["p", "q"])), told)
+
+
 def test_forecasts_know_nothing_of_columns_to_come_that_are_not_known():
     y, x = pushed()
     x[60, 0] = np.nan
@@ -187,6 +216,11 @@ def test_some_of_the_series_can_be_forecast_alone(many):
     np.testing.assert_array_equal(many.predict({"b": months(90, 1, 1000.0)}), many.predict()[1:])
     with refused(DataError, "'c'", "which fit has not seen"):
         many.predict({"c": months()})
+
+
+def test_series_too_short_for_every_regression_are_no_obstacle():
+    series = [months(), months(40, 1), months(12, 2)]
+    assert np.isfinite(small(epochs=1).fit(series).predict()).all()
 
 
 def test_each_series_has_its_own_spread():
@@ -232,6 +266,17 @@ def test_a_backtest_learns_nothing_of_what_it_forecasts():
         np.testing.assert_array_equal(ahead[:4], again.forecasts[name][:4])
 
 
+def test_a_backtest_of_rows_that_are_missing():
+    y = np.where(np.arange(96) == 95, np.nan, months())
+    told = small(epochs=1).backtest(y, folds=1, step=1)
+    assert np.isnan(told.by_horizon["Forecaster"]["mae"]).tolist() == [False, False, True]
+    assert np.isnan(told.coverage_by_horizon).tolist() == [False, False, True]
+    assert "nan" in repr(told)
+    assert 0 <= told.coverage <= 1
+    with refused(DataError, "got no values in the rows that are to be forecast"):
+        small().backtest(np.where(np.arange(96) > 60, np.nan, months()), folds=2)
+
+
 def test_a_backtest_says_how_far_off_it_was():
     y = months()
     y[90] = np.nan
@@ -253,11 +298,12 @@ def test_a_backtest_says_how_far_off_it_was():
 
 
 def test_what_is_not_known_is_not_judged():
-    y = np.r_[months(), np.full(8, np.nan)]
+    y = np.r_[months(), np.full(7, np.nan)]  # of all rows to be forecast the first alone is known
     told = small().backtest(y, folds=2)
-    assert np.isnan(told.coverage)
-    assert np.isnan(told.mae["Forecaster"])
-    assert np.isnan(told.by_horizon["Forecaster"]["rmse"]).all()
+    assert told.coverage in (0, 1)
+    assert np.isnan(told.coverage_by_horizon[1:]).all()
+    assert told.mae["Forecaster"] == told.by_horizon["Forecaster"]["mae"][0]
+    assert np.isnan(told.by_horizon["Forecaster"]["rmse"][1:]).all()
     assert "nan" in repr(told)
 
 
@@ -282,6 +328,14 @@ def test_a_file_brings_it_all_back(many, tmp_path):
     assert again.get_params() == many.get_params() | {"random_state": None}
     for name in ("series_", "season_", "scale_", "window_", "n_iter_", "loss_curve_", "share_", "n_features_in_"):
         assert getattr(again, name) == getattr(many, name)
+
+
+def test_a_file_keeps_numbers_of_numpys(tmp_path):
+    given = {"horizon": np.int64(3), "epochs": np.int32(2), "ensemble": np.int64(1), "level": np.float32(0.5)}
+    gw.Forecaster(**given, verbose=np.bool_(False), learning_rate=np.float64(0.01)).fit(months()).save(tmp_path / "f")
+    read = gw.Forecaster.load(tmp_path / "f").get_params()
+    assert {name: read[name] for name in given} == given
+    assert read["verbose"] is False
 
 
 def test_a_file_keeps_columns_and_what_is_known(tmp_path):
@@ -385,8 +439,14 @@ def test_parameters_that_can_not_be(options, said):
         (DataError, "got 4 values of series '1'", {"y": [months(), months(4)]}),
         (DataError, "never changes", {"y": np.ones(50)}),
         (DataError, "got 0 values", {"y": np.full(50, np.nan)}),
-        (DataError, "got 0 values", {"y": []}),
         (DataError, "column 'y': got numbers of up to 1e+200", {"y": np.r_[months(), 1e200]}),
+        (DataError, "y: got no rows", {"y": []}),
+        (DataError, "y['a']: got no rows", {"y": {"a": [], "b": months()}}),
+        (DataError, "y: got dates, wanted numbers", {"y": pd.date_range("2024-01-01", periods=96)}),
+        (DataError, "X: got dates", {"y": months(), "X": pd.DataFrame({"day": pd.date_range("2024-01-01", periods=96)})}),
+        (DataError, "ids: got None in row 95", {"y": months(), "ids": ["a"] * 95 + [None]}),
+        (DataError, "ids: got nan in row 95", {"y": months(), "ids": ["a"] * 95 + [float("nan")]}),
+        (DataError, "ids: got <NA> in row 95", {"y": months(), "ids": pd.Series(["a"] * 95 + [None], dtype="string")}),
         (DataError, "got infinity", {"y": np.r_[months(), np.inf]}),
         (DataError, "wanted numbers", {"y": ["a"] * 50}),
         (ShapeError, "got shape (10, 2), wanted (T,)", {"y": np.zeros((10, 2))}),
@@ -418,14 +478,16 @@ def test_forecasts_that_can_not_be_made(fitted):
         made.predict()
     with refused(ShapeError, "future: got shape (2, 1), wanted (3, 1): x1"):
         made.predict(future=x[:2, 1])
-    with refused(DataError, "future: wanted a table for each series", "the odd ones: 2"):
-        small().fit([y, y], [x, x], known=[1]).predict(future=[x[:3, 1]] * 3)
+    with refused(ShapeError, "future: got shape (1, 3, 1), wanted (T, K)"):
+        made.predict(future=[[[1], [1], [1]]])
     with refused(DataError, "future: got NaN"):
         made.predict(future=[np.nan, 1, 1])
     with refused(DataError, "X: got 0 columns, wanted the 2 of fit"):
         made.predict(y, future=x[:3, 1])
     with refused(DataError, "got columns without y"):
         made.predict(X=x, future=x[:3, 1])
+    with refused(DataError, "ids: got names without y"):
+        made.predict(ids=["y"], future=x[:3, 1])
     with refused(DataError, "future: got rows to come, but fit was told of no known columns"):
         fitted.predict(future=x[:3, 1])
     with refused(OptionError, "level: got 0, wanted a number between 0 and 1"):
@@ -442,7 +504,7 @@ def test_other_files_are_refused(tmp_path, fitted):
     from gatewright.forecasting.settings import Settings
 
     forecaster.fit(months()[:, None], ("y",), Settings(hidden=2, window=5, ensemble=1, epochs=1))[0].save(tmp_path / "plain")
-    with refused(FormatError, "not one that gw.Forecaster wrote"):
+    with refused(FormatError, "not one that gw.Forecaster wrote: `gatewright predict` takes it"):
         gw.Forecaster.load(tmp_path / "plain")
     fitted.save(tmp_path / "model")
     content = (tmp_path / "model").read_bytes()

@@ -69,7 +69,7 @@ def test_a_regressor_comes_back_as_it_was(tmp_path):
         assert back.n_outputs_ == fitted.n_outputs_
         np.testing.assert_array_equal(back.target_scale_, fitted.target_scale_)
         assert back.get_params() == fitted.get_params()
-    with refused(FormatError, "r: a file of gatewright's, but no sequence classifier", "gw.SequenceClassifier.save"):
+    with refused(FormatError, "r: a sequence regressor, but no sequence classifier: gw.SequenceRegressor.load takes it"):
         gw.SequenceClassifier.load(tmp_path / "r")
 
 
@@ -290,7 +290,7 @@ def test_other_files_are_refused(tmp_path):
     small().fit(ROWS, LABELS).save(tmp_path / "c")
     with refused(FormatError, "c: a sequence classifier, which is more than a model", "`gatewright predict`"):
         gw.load(tmp_path / "c")
-    with refused(FormatError, "c: a file of gatewright's, but no text model"):
+    with refused(FormatError, "c: a sequence classifier, but no text model", "gw.SequenceClassifier.load"):
         gw.TextModel.load(tmp_path / "c")
     (tmp_path / "c").write_bytes((tmp_path / "c").read_bytes()[:-9])
     with refused(FormatError, "not a whole safetensors file"):

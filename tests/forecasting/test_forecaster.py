@@ -149,8 +149,9 @@ def test_a_square_root_keeps_forecasts_and_intervals_above_zero():
 
 
 def test_the_spread_holds_its_share_of_the_residuals_and_the_next_one():
-    residuals = np.column_stack([np.arange(1.0, 100), np.r_[np.full(94, np.nan), 5, 1, 2, 4, 3]])
-    np.testing.assert_array_equal(forecaster._spread(residuals), [[5, 1], [95, 5]])  # 5 and 95 of 1 … 99: 90 of 100 gaps
+    residuals = np.column_stack([np.arange(-49.0, 50), np.r_[np.full(94, np.nan), 2, -2, -1, 1, 0]])
+    np.testing.assert_array_equal(forecaster._spread(residuals), [[-45, -2], [45, 2]])  # 90 of the 100 gaps of -49 … 49
+    np.testing.assert_array_equal(forecaster._spread(residuals + 47), [[0, 0], [92, 49]])  # the forecast is never outside
     np.testing.assert_array_equal(forecaster._spread(np.full((3, 1), np.nan)), [[0], [0]])
 
 
@@ -229,6 +230,15 @@ def rewrite(path, change):
         lambda d, t: d.update(kind="poem"),
         lambda d, t: d.update(layer=None),
         lambda d, t: t.pop("member1.0.U"),
+        lambda d, t: d.update(settings={**d["settings"], "window": 1 << 40}),
+        lambda d, t: d["scalers"][0].update(std=0),
+        lambda d, t: d["scalers"][0].update(mean=10**400),
+        lambda d, t: d["scalers"][0].update(kind="cube"),
+        lambda d, t: d.update(units=[-1.0] * len(d["units"])),
+        lambda d, t: d.update(columns=[*d["columns"], d["columns"][0]]),
+        lambda d, t: d.update(columns="y"),
+        lambda d, t: d.update(date=7),
+        lambda d, t: d.update(group=7),
         lambda d, t: t.update({"member0.0.U": np.zeros((2, 2), np.float32)}),
     ],
 )

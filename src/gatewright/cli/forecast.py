@@ -89,11 +89,10 @@ def run(args: argparse.Namespace) -> int:
     whole_number("--repeat", args.repeat, 0)
     if args.season is not None:
         whole_number("--season", args.season)
-    for option in ("test_fraction", "level"):
-        if getattr(args, option) is not None:
-            fraction(f"--{option.replace('_', '-')}", getattr(args, option))
-    if args.level == 0:
-        raise OptionError("--level: got 0.0, wanted a number above 0 and below 1")
+    if args.test_fraction is not None:
+        fraction("--test-fraction", args.test_fraction)
+    if args.level is not None and not 0 < args.level < 1:
+        raise OptionError(f"--level: got {args.level}, wanted a number above 0 and below 1: 0.9, not 90")
     folder = Path(args.output)
     if args.file is None:
         return _do(_sunspot_job(args), folder)
@@ -197,17 +196,22 @@ def _do(todo: Job, folder: Path) -> int:
     print(f"{todo.series.name}: {len(labels)} rows, {labels[0]} – {labels[-1]}; {learned}{found}\n", flush=True)
     with Watch(1 + todo.repeat, ensemble, todo.settings.epochs or MOST_EPOCHS) as watch:
         outcome = job.run(todo, watch)
-        paths = output.write_all(folder, output.writers(outcome))
+        paths, notes = output.write_told(folder, output.writers(outcome))
     print(f"\n{table(outcome)}\n\n{_note(outcome)}\n")
-    return _end(paths, watch.stopped, outcome.forecaster, outcome.committee, folder)
+    _say(paths, notes)
+    return _end(watch.stopped, outcome.forecaster, outcome.committee, folder)
 
 
-def _end(paths: list[Path], stopped: bool, made: SeriesForecaster, learned: Committee, folder: Path) -> int:
-    """Says which files there are, and whether they are all that was asked for."""
-    for path in paths:
-        print(path)
+def _say(paths: list[Path], notes: list[str]) -> None:
+    """Which files there are, and what is to be said of them."""
+    for line in (*paths, *notes):
+        print(line)
     if not any(path.suffix == ".png" for path in paths):
         print("no pictures: they need matplotlib, which pip install 'gatewright[plot]' brings")
+
+
+def _end(stopped: bool, made: SeriesForecaster, learned: Committee, folder: Path) -> int:
+    """Says so, and how, where not all was done that was asked for."""
     if not stopped:
         return 0
     kept = f"{len(made.members)} of {made.settings.ensemble} networks, after {counted(learned.epoch, 'epoch')}"
@@ -224,10 +228,11 @@ def _do_many(todo: Many, folder: Path) -> int:
     print(f"{count} series, {rows:,} rows; {what}; {_found(settings)}\n", flush=True)
     with Watch(1, settings.ensemble, settings.epochs or MOST_EPOCHS) as watch:
         told = many.run(todo, watch)
-        paths = output.write_all(folder, files_of_many.writers(told))
+        paths, notes = output.write_told(folder, files_of_many.writers(told))
     if told.backtest:
         print(f"\n{told.backtest}\n\nMASE = mean absolute error / that of the seasonal naive one step ahead in training.\n")
-    return _end(paths, watch.stopped, told.forecaster, told.committee, folder)
+    _say(paths, notes)
+    return _end(watch.stopped, told.forecaster, told.committee, folder)
 
 
 def _found(settings: Settings) -> str:

@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from gatewright.data.series import Series
-from gatewright.errors import OptionError
+from gatewright.errors import OptionError, shortened
 from gatewright.forecasting.backtest import Method
 from gatewright.forecasting.forecaster import Forecasts
 from gatewright.forecasting.job import Outcome
@@ -64,6 +65,14 @@ def write_all(folder: Path, writers: Mapping[str, Writer]) -> list[Path]:
     finally:
         shutil.rmtree(stage, ignore_errors=True)
     return [folder / name for name in writers]
+
+
+def write_told(folder: Path, writers: Mapping[str, Writer]) -> tuple[list[Path], list[str]]:
+    """As `write_all`, and a line for every character that the pictures' font doesn't have."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.filterwarnings("always", "Glyph ")
+        paths = write_all(folder, writers)
+    return paths, [f"pictures: {line}" for line in dict.fromkeys(shortened(warning.message) for warning in said)]
 
 
 def writers(outcome: Outcome) -> dict[str, Writer]:

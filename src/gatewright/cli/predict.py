@@ -44,6 +44,8 @@ def add_to(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Does it."""
     described = files.load(args.model)[1]
+    if described.get("kind") == forecaster.KIND and "estimator" in described:
+        raise FormatError(f"{args.model}: {files.other(described, 'which knows no columns of a file')}")
     if described.get("kind") == CLASSIFIER:
         text, said = _classes(args, described.get("table"))
     else:

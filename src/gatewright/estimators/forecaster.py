@@ -113,6 +113,8 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]
         panel = self._panel if y is None else self._read(y, X, ids)
         if y is None and X is not None:
             raise DataError("X: got columns without y; give both, the series up to now, or future for the steps to come")
+        if y is None and ids is not None:
+            raise DataError("ids: got names without y; give both, all series up to now in one column")
         coming = self._future(panel, future)
         told = [
             self.forecaster_.forecasts(np.concatenate([values, coming[name]]), np.array([len(values) - 1]), number, level)
@@ -165,7 +167,7 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]
             "loss_curve": self.loss_curve_,
         }  # fmt: skip
         history = {f"history{k}": values for k, values in enumerate(self._panel.series.values())}
-        self.forecaster_.save(path, history, {"estimator": json.loads(json.dumps(told, default=float))})
+        self.forecaster_.save(path, history, {"estimator": json.loads(json.dumps(told, default=np.generic.item))})
 
     @classmethod
     def load(cls, path: Any) -> "Forecaster":
@@ -176,20 +178,16 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]
         made = forecaster.load(path)
         tensors, described = files.load(path)
         if made.beside is None or "estimator" not in described:
-            raise FormatError(f"{path}: a forecaster, but not one that gw.Forecaster wrote")
+            raise FormatError(f"{path}: a forecaster, but not one that gw.Forecaster wrote: {files.MORE['forecaster']}")
         try:
             told = described["estimator"]
             read = cls(**told["parameters"])
             read._check()
-            columns = made.names[1:]
-            series = {name: tensors[f"history{k}"].astype(float) for k, name in enumerate(made.beside.series)}
-            if any(values.ndim != 2 or values.shape[1] != 1 + len(columns) for values in series.values()):
-                raise FormatError(f"{path}: its series don't fit its columns")
-            panel = Panel(series, columns, bool(told["alone"]), bool(told["named"]))
+            history = {name: tensors[f"history{k}"].astype(float) for k, name in enumerate(made.beside.series)}
+            _check_history(history, made)
+            panel = Panel(history, made.names[1:], bool(told["alone"]), bool(told["named"]))
             read._learned(panel, made, int(told["n_iter"]), [float(loss) for loss in told["loss_curve"]])
-        except FormatError:
-            raise
-        except (GatewrightError, KeyError, TypeError, ValueError, AttributeError) as error:
+        except (GatewrightError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise FormatError(f"{path}: the description of the forecaster makes no sense: {shortened(error)}") from None
         return read
 
@@ -212,8 +210,8 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]
 
     def _fit(self, panel: Panel, ahead: tuple[int, ...]) -> None:
         series = {name: choices.begun(values) for name, values in panel.series.items()}
-        names = (panels.ALONE, *panel.columns)
-        choices.check(series, self.horizon)
+        names = (panels.target_among(panel.columns), *panel.columns)
+        choices.check(series, names, self.horizon)
         chosen = self._settings(series)
         known = tuple(panel.columns[place] for place in ahead)
         with _interruptible(bool(self.verbose)) as watch:
@@ -268,7 +266,8 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]
         if not names and given is not None:
             raise DataError("future: got rows to come, but fit was told of no known columns")
         if names:
-            for name, table in panels.future(given, tuple(names), panel.series, self.forecaster_.settings.horizon).items():
+            panel = panel._replace(named=self._panel.named)
+            for name, table in panels.future(given, tuple(names), panel, self.forecaster_.settings.horizon).items():
                 coming[name][:, beside.known] = table
         return coming
 
@@ -286,6 +285,17 @@ def _check_level(level: Any) -> None:
     """Raises OptionError unless level is a share between 0 and 1."""
     if not checks.is_number(level) or not 0 < level < 1:
         raise OptionError(f"level: got {level!r}, wanted a number between 0 and 1")
+
+
+def _check_history(history: dict[str, Array], made: forecaster.SeriesForecaster) -> None:
+    """Raises FormatError for series in a file that its forecaster can't have learned from."""
+    if any(values.ndim != 2 or values.shape[1] != len(made.names) for values in history.values()):
+        raise FormatError("its series don't fit its columns")
+    if any(np.isnan(values[:, :1]).all() or np.isinf(values).any() for values in history.values()):
+        raise FormatError("a series of it has no numbers, or infinity")
+    longest = max(map(len, history.values()))
+    if made.settings.window >= longest:
+        raise FormatError(f"its window is {made.settings.window}, and its longest series has {longest} rows")
 
 
 @contextmanager

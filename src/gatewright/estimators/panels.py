@@ -56,7 +56,17 @@ def column(values: Any, name: str) -> Array:
     array = _floats(values, name)
     if array.ndim != 1:
         raise ShapeError(f"{name}: got shape {array.shape}, wanted (T,), one number a time step; many series are a dict")
+    if not len(array):
+        raise DataError(f"{name}: got no rows, wanted at least one")
     return array
+
+
+def target_among(columns: tuple[str, ...]) -> str:
+    """What the target is called beside columns that may have its name already."""
+    name = ALONE
+    while name in columns:
+        name += "_"
+    return name
 
 
 def matrix(values: Any, name: str) -> tuple[Array, tuple[str, ...] | None]:
@@ -89,19 +99,19 @@ def places(known: Any, columns: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def future(given: Any, wanted: tuple[str, ...], series: Iterable[str], horizon: int) -> dict[str, Array]:
+def future(given: Any, wanted: tuple[str, ...], panel: Panel, horizon: int) -> dict[str, Array]:
     """{name: (H, K)} the known columns in the steps to come, of every series; one table serves all. Raises as `read` does.
 
-    A frame may have more columns than the wanted ones, which are told by their names.
+    A frame may have more columns than the wanted ones, which are told by their names, if they had names when it was fitted.
     """
     if given is None:
         raise DataError(f"future: wanted the {horizon} rows to come of the known columns {', '.join(wanted)}")
-    names = list(series)
-    several = isinstance(given, Mapping) or (_is_list(given) and len(names) > 1)
-    tables = _tables(given, names, "future") if several else dict.fromkeys(names, given)
-    found = {}
+    names, found = list(panel.series), {}
+    each = isinstance(given, Mapping) or (_is_list(given) and not panel.alone)  # of one series alone a list is its rows
+    tables = _tables(given, names, "future") if each else dict.fromkeys(names, given)
     for name in names:
         table, columns = matrix(tables[name], "future" if len(names) == 1 else f"future[{name!r}]")
+        columns = columns if panel.named else None
         if columns is not None and set(wanted) <= set(columns):
             table = table[:, [columns.index(each) for each in wanted]]
         elif columns is not None:
@@ -147,9 +157,12 @@ def _split(y: Any, x: Any, ids: Any) -> tuple[dict[str, Any], dict[str, Any] | N
     """The long form by series, in the order of their first rows."""
     if isinstance(y, Mapping) or _is_list(y):
         raise DataError("ids: y is a dict or list of series already; ids are for one long column of all series")
-    target, rows = column(y, "y"), np.asarray(ids)
+    target, rows = column(y, "y"), np.asarray(ids, dtype=object)
     if rows.shape != target.shape:
         raise ShapeError(f"ids: got shape {rows.shape} for the {len(target)} rows of y, wanted one name a row")
+    for row, each in enumerate(rows.tolist()):
+        if each is None or type(each).__name__ in ("NAType", "NaTType") or (isinstance(each, float) and each != each):
+            raise DataError(f"ids: got {each!r} in row {row}, wanted the name of a series in every row")
     names = np.array([str(each) for each in rows.tolist()])
     order = list(dict.fromkeys(names.tolist()))
     if x is None:
@@ -173,8 +186,11 @@ def _floats(values: Any, name: str) -> Array:
     values = values.rows if isinstance(values, _Table) else values
     if isinstance(values, np.ma.MaskedArray):
         raise DataError(f"{name}: got a masked array; write NaN where a value is missing")
+    pandas = type(values).__module__.partition(".")[0] == "pandas"
+    if pandas and _has_dates(values):
+        raise DataError(f"{name}: got dates, wanted numbers")
     try:
-        if type(values).__module__.partition(".")[0] == "pandas":  # whose own missing value is no float
+        if pandas:  # whose own missing value is no float
             array: Array = values.to_numpy(dtype=float, na_value=np.nan)
         else:
             array = np.asarray(values)
@@ -186,3 +202,9 @@ def _floats(values: Any, name: str) -> Array:
     if np.isinf(array).any():
         raise DataError(f"{name}: got infinity; write NaN where a value is missing")
     return array
+
+
+def _has_dates(values: Any) -> bool:
+    """Whether a series or a frame of pandas has dates or durations, which it would turn into nanoseconds."""
+    kinds = [values.dtype] if hasattr(values, "dtype") else list(values.dtypes)
+    return any(kind.kind in "mM" for kind in kinds)

@@ -49,7 +49,8 @@ def load(kind: type[Estimator], path: Any, kernel: str, threads: int | None) -> 
     """The estimator in a file that `save` wrote; see `SequenceEstimator.load`."""
     tensors, described = files.load(path)
     if described.get("kind") != kind._kind:
-        raise FormatError(f"{path}: a file of gatewright's, but no {kind._kind}: gw.{kind.__name__}.save makes one")
+        plain = f"a file of gatewright's, but no {kind._kind}: gw.{kind.__name__}.save makes one"
+        raise FormatError(f"{path}: {files.other(described, f'but no {kind._kind}') or plain}")
     try:
         return _read(kind, tensors, described, path, {"kernel": kernel, "threads": threads})
     except FormatError:

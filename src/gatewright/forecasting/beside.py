@@ -5,11 +5,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gatewright.arrays import Array
-from gatewright.errors import FormatError
+from gatewright.errors import DataError, shortened
 from gatewright.forecasting import mixture
 from gatewright.forecasting.committee import Committee, Task
 from gatewright.forecasting.linear import Regression
 from gatewright.forecasting.mixture import Path
+from gatewright.forecasting.settings import Settings
 
 ENOUGH = 10  # rows that are as much evidence of a series' own spread as all the others are
 PARTS = ("constant", "lags", "effect")
@@ -54,17 +55,27 @@ class Beside(NamedTuple):
         }  # fmt: skip
 
     @classmethod
-    def read(cls, tensors: dict[str, Array], described: dict[str, Any], columns: int, horizon: int) -> "Beside":
-        """What `tensors` and `describe` told of, checked. Raises FormatError, KeyError, TypeError or ValueError."""
-        known, series = np.array(described["known"], bool), tuple(map(str, described["series"]))
+    def read(cls, tensors: dict[str, Array], described: dict[str, Any], columns: int, settings: Settings) -> "Beside":
+        """What `tensors` and `describe` told of, checked. Raises DataError, KeyError, TypeError or ValueError."""
+        known, series = np.array(described["known"], bool), distinct(described["series"])
         sizes, steps = (np.array(described[name], float) for name in ("sizes", "steps"))
         weights, residuals = tensors["weights"].astype(float), tensors["residuals"].astype(float)
         shapes = (known.shape, steps.shape, sizes.shape, weights.ndim, residuals.shape[1:])
-        if not series or shapes != ((columns,), (columns,), (len(series),), 1, (horizon,)) or known[0]:
-            raise FormatError("its series, columns and residuals don't fit each other")
-        if not 0 <= float(described["share"]) <= 1 or not (sizes > 0).all() or not (steps > 0).all():
-            raise FormatError("its share, sizes or steps are impossible")
+        if not series or shapes != ((columns,), (columns,), (len(series),), 1, (settings.horizon,)) or known[0]:
+            raise DataError("its series, columns and residuals don't fit each other")
+        positive = np.concatenate([sizes, steps])
+        if not 0 <= float(described["share"]) <= 1 or not (np.isfinite(positive) & (positive > 0)).all():
+            raise DataError("its share, sizes or steps are impossible")
+        if not np.isfinite(weights).all() or np.isinf(residuals).any():
+            raise DataError("its weights or residuals are not finite")
         return cls(series, known, _path(tensors, weights, known), float(described["share"]), sizes, residuals, steps)
+
+
+def distinct(names: Any) -> tuple[str, ...]:
+    """Names of columns or series in a file. Raises DataError for what are none, or where two are the same."""
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        raise DataError(f"got {shortened(repr(names))}, wanted a list of names, none twice")
+    return tuple(names)
 
 
 def _path(tensors: dict[str, Array], weights: Array, known: Array) -> Path:
@@ -75,9 +86,9 @@ def _path(tensors: dict[str, Array], weights: Array, known: Array) -> Path:
         width, ahead = int((~known).sum()), int(known.sum())
         wanted = ((width,), (len(part.lags), width, width), (ahead, width))
         if tuple(array.shape for array in part) != wanted or not len(part.lags):
-            raise FormatError(f"part {k} of the linear path does not fit its columns")
+            raise DataError(f"part {k} of the linear path does not fit its columns")
         if not all(np.isfinite(array).all() for array in part):
-            raise FormatError(f"part {k} of the linear path has numbers that are not finite")
+            raise DataError(f"part {k} of the linear path has numbers that are not finite")
         parts.append(part)
     return Path(tuple(parts), weights, known)
 

@@ -59,8 +59,10 @@ def season_of(series: Sequence[Array]) -> int:
 
 def _repeats(y: Array, season: int) -> bool:
     """Whether y (T,) is alike after a season, and hardly changes more over one than over a row, as what wanders does."""
-    change, once = y[season:] - y[:-season], np.diff(y)
-    return bool(np.nanstd(change) < min(WANDERING * np.nanstd(once), ALIKE * np.nanstd(y))) if len(change) > 1 else False
+    change, once = (part[~np.isnan(part)] for part in (y[season:] - y[:-season], np.diff(y)))
+    if min(len(change), len(once)) < 2:
+        return False
+    return bool(change.std() < min(WANDERING * once.std(), ALIKE * np.nanstd(y)))
 
 
 def _season_of_increments(series: Sequence[Array]) -> int:
@@ -130,11 +132,12 @@ def begun(values: Array) -> Array:
     return values[known[0] :] if len(known) else values
 
 
-def check(series: dict[str, Array], horizon: int) -> None:
-    """Raises DataError where a series (T_i, C) is too short, or its target is too large or small to be squared."""
+def check(series: dict[str, Array], names: Sequence[str], horizon: int) -> None:
+    """Raises DataError where a series (T_i, C) is too short, or numbers of its columns are too large or small to be squared."""
     for name, values in series.items():
         of = f" of series {name!r}" if len(series) > 1 else ""
         count, least = int((~np.isnan(values[:, 0])).sum()), max(LEAST, horizon + 2)
         if count < least:
             raise DataError(f"y: got {count} values{of}, wanted at least {least} to learn from with a horizon of {horizon}")
-        scaling.check_size(values[:, 0], name)
+        for column, title in zip(values.T, names, strict=True):
+            scaling.check_size(column, title)

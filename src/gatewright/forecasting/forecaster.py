@@ -8,11 +8,11 @@ import numpy as np
 
 from gatewright import files, importers
 from gatewright.arrays import Array
-from gatewright.errors import DataError, FormatError, GatewrightError, ShapeError
+from gatewright.errors import DataError, FormatError, GatewrightError, ShapeError, shortened
 from gatewright.forecasting import committee, mixture, reading, windows
-from gatewright.forecasting.beside import Beside
+from gatewright.forecasting.beside import Beside, distinct
 from gatewright.forecasting.committee import Committee, Task, Watch
-from gatewright.forecasting.scaling import Scaler, scaled
+from gatewright.forecasting.scaling import SCALES, Scaler, scaled
 from gatewright.forecasting.settings import Settings
 from gatewright.model import Model
 
@@ -198,14 +198,17 @@ def assemble(names: tuple[str, ...], scalers: tuple[Scaler, ...], task: Task, le
 
 
 def _spread(residuals: Array, level: float = LEVEL) -> Array:
-    """(2, H): the quantiles of the residuals (N, H) between which a share of N + 1 of them is to lie, the next one included."""
+    """(2, H): the quantiles of the residuals (N, H) between which a share of N + 1 of them is to lie, the next one included.
+
+    The forecast itself, 0, is never outside.
+    """
     bounds = np.zeros((2, residuals.shape[1]))
     for h in range(residuals.shape[1]):
         ordered = np.sort(residuals[~np.isnan(residuals[:, h]), h])
         count = len(ordered)
         if count:
             low = max(math.floor((count + 1) * (1 - level) / 2 + 1e-9) - 1, 0)  # 0.05 is not quite (1 - 0.9) / 2
-            bounds[:, h] = ordered[low], ordered[count - 1 - low]
+            bounds[:, h] = min(ordered[low], 0.0), max(ordered[count - 1 - low], 0.0)
     return bounds
 
 
@@ -216,22 +219,30 @@ def load(path: Any) -> SeriesForecaster:
     """
     tensors, description = files.load(path)
     if description.get("kind") != KIND:
-        raise FormatError(f"{path}: a model, but not a forecaster: it has no scaler and no window")
+        plain = "a model, but not a forecaster: it has no scaler and no window"
+        raise FormatError(f"{path}: {files.other(description, 'but not a forecaster') or plain}")
     try:
         return _read(tensors, description, path)
     except FormatError:
         raise
-    except (GatewrightError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise FormatError(f"{path}: the description of the forecaster makes no sense: {error}") from None
+    except (GatewrightError, KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
+        raise FormatError(f"{path}: the description of the forecaster makes no sense: {shortened(error)}") from None
 
 
 def _read(tensors: dict[str, Array], described: dict[str, Any], path: Any) -> SeriesForecaster:
-    settings, names = Settings(**described["settings"]), tuple(described["columns"])
+    settings, names = Settings(**described["settings"]), distinct(described["columns"])
+    if settings.window > files.MOST_STEPS:
+        raise FormatError(f"{path}: window={settings.window}, the most is {files.MOST_STEPS}")
     scalers = tuple(Scaler(str(s["kind"]), float(s["mean"]), float(s["std"])) for s in described["scalers"])
     units, spread = (np.array(described[key], float) for key in ("units", "spread"))
     trending, gaps = (np.array(described[key], bool) for key in ("trending", "gaps"))
     outputs = settings.horizon + (0 if settings.linear else len(names) - 1)
-    beside = Beside.read(tensors, described["beside"], len(names), settings.horizon) if settings.linear else None
+    wrong = [
+        scaler for scaler in scalers if scaler.kind not in SCALES or not np.isfinite(scaler.mean) or not 0 < scaler.std < np.inf
+    ]
+    if wrong or not np.isfinite(spread).all() or not (np.isfinite(units) & (units > 0)).all():
+        raise FormatError(f"{path}: its scalers, units or intervals are impossible")
+    beside = Beside.read(tensors, described["beside"], len(names), settings) if settings.linear else None
     count = 1 if beside is None else len(beside.series)
     sizes = (len(scalers), trending.shape, gaps.shape, units.shape, spread.shape)
     if sizes != (count * len(names), (len(names),), (len(names),), (outputs,), (2, settings.horizon)):
@@ -242,14 +253,17 @@ def _read(tensors: dict[str, Array], described: dict[str, Any], path: Any) -> Se
         own = {name.removeprefix(prefix): array for name, array in tensors.items() if name.startswith(prefix)}
         members.append(importers.build(own, network, path))
     seen = 2 * len(names) if beside is None else reading.features(len(names), int(beside.known.sum()), settings.horizon)
-    given, wanted = (1, settings.window, seen), (1, settings.window, outputs)
-    if not members or any(member.network.shape_out(given) != wanted for member in members):
-        raise FormatError(f"{path}: its networks don't fit its columns and horizon")
+    if not members or not all(_made_by(settings, member, seen, outputs) for member in members):
+        raise FormatError(f"{path}: its networks don't fit its settings, columns and horizon")
     made = SeriesForecaster(settings, names, scalers, units, trending, gaps, spread, tuple(members), described["date"])
     group = described.get("group")  # earlier files don't have it
-    if group is not None and not isinstance(group, str):
-        raise FormatError(f"{path}: the name of the column of its series can't be read")
-    group = described.get("group")  # earlier files don't have it
-    if group is not None and (beside is None or not isinstance(group, str)):
-        raise FormatError(f"{path}: the column of its series makes no sense")
+    if not isinstance(made.date, str | None) or not isinstance(group, str | None) or (group is not None and beside is None):
+        raise FormatError(f"{path}: the columns of its dates and series make no sense")
     return dataclasses.replace(made, beside=beside, group=group)
+
+
+def _made_by(settings: Settings, member: Model, seen: int, outputs: int) -> bool:
+    """Whether a network is the one that the settings make; sizes first, for those of the settings are bounded by nothing."""
+    first = member.network.children.get("0")
+    sizes = (getattr(first, "hidden_size", None), getattr(first, "num_layers", None))
+    return sizes == (settings.hidden, settings.layers) and member.network == settings.network(seen, outputs)

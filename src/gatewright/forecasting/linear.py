@@ -15,6 +15,7 @@ from gatewright.arrays import Array
 
 FEWEST = 4  # equations to a lag, at least
 DECAYS = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9)  # of exponential smoothing, from one row or season to the one before
+NUMBERS = 1 << 22  # that are made at once to forecast from many rows
 LITTLE = 1e-12  # of the variance: what an equation leaves unexplained is no smaller, for the logarithm's sake
 
 
@@ -58,12 +59,16 @@ class Regression(NamedTuple):
         past, count = len(self.lags), len(rows)
         path = np.concatenate([np.repeat(rest[:1], past, axis=0), rest])
         last = np.lib.stride_tricks.sliding_window_view(path, past, axis=0)[1:]  # (T, E, P), the latest last
-        going = np.concatenate([last.swapaxes(1, 2), np.empty((count, horizon, rest.shape[1]))], axis=1)
         weights = self.lags[::-1].reshape(-1, rest.shape[1])
-        for h in range(horizon):
-            going[:, past + h] = self.constant + going[:, h : past + h].reshape(count, -1) @ weights
         when = np.minimum(np.arange(count)[:, None] + np.arange(1, horizon + 1), count - 1)
-        out: Array = going[:, past:] + ahead[when]
+        out: Array = ahead[when]
+        size = max(1, NUMBERS // ((past + horizon) * rest.shape[1]))
+        for some in (slice(start, start + size) for start in range(0, count, size)):
+            part = last[some].swapaxes(1, 2)
+            going = np.concatenate([part, np.empty((len(part), horizon, rest.shape[1]))], axis=1)
+            for h in range(horizon):
+                going[:, past + h] = self.constant + going[:, h : past + h].reshape(len(part), -1) @ weights
+            out[some] += going[:, past:]
         return out
 
     def one_step(self, rows: Array, known: Array, t: int) -> Array:
@@ -146,7 +151,7 @@ def _equations(series: list[Array], usable: list[Array], most: int) -> tuple[Arr
     for rows, use in zip(series, usable, strict=True):
         if len(rows) > most:
             at = np.flatnonzero(use[most:]) + most
-            x.append(rows[at[:, None] - np.arange(1, most + 1)].reshape(len(at), -1))
+            x.append(rows[at[:, None] - np.arange(1, most + 1)].reshape(len(at), most * rows.shape[1]))
             y.append(rows[at])
     lagged = np.concatenate(x)
     return np.column_stack([np.ones(len(lagged)), lagged]), np.concatenate(y)

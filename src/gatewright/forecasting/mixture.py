@@ -46,15 +46,17 @@ class Path(NamedTuple):
     def filled(self, rows: Array) -> Array:
         """(T, C): the rows with the path's own one-step forecast in place of each missing value, in the order of time.
 
-        Known columns stay as they were; before the first value of a column there is zero, the training mean.
+        Known columns stay as they were; before the first value of a column there is zero, the training mean. No fill is further
+        from the known values than these are from each other: where most are missing, a path can lose its way.
         """
         out = held(rows)
         missing = np.isnan(rows[:, ~self.known])
         places = np.flatnonzero(~self.known)
+        low, high = _bounds(out[:, places])
         for t in np.flatnonzero(missing.any(axis=1)):
             if t > 0:
                 mean = sum(w * part.one_step(out, self.known, int(t)) for part, w in zip(self.parts, self.weights, strict=True))
-                out[t, places[missing[t]]] = np.asarray(mean)[missing[t]]
+                out[t, places[missing[t]]] = np.clip(mean, low, high)[missing[t]]
         return out
 
 
@@ -62,6 +64,13 @@ def held(rows: Array) -> Array:
     """(T, C): the last known value in place of each missing one, 0 before the first."""
     last = np.maximum.accumulate(np.where(np.isnan(rows), -1, np.arange(len(rows))[:, None]), axis=0)
     return np.where(last < 0, 0.0, np.take_along_axis(rows, np.maximum(last, 0), axis=0))
+
+
+def _bounds(held: Array) -> tuple[Array, Array]:
+    """(E,) twice: what lies as far below and above the values (T, E) as they reach, and no less than a standard deviation."""
+    low, high = held.min(axis=0), held.max(axis=0)
+    reach = np.maximum(high - low, 1.0)
+    return low - reach, high + reach
 
 
 def recipes(season: int, pooled: bool) -> tuple[Recipe, ...]:

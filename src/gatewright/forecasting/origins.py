@@ -126,6 +126,8 @@ def backtest(series: dict[str, Array], learn: Learn, folds: Folds, level: float)
             raise DataError(
                 f"y: got {len(values)} rows{of}, wanted at least {wanted} for {folds.times} folds of {folds.step} rows"
             )
+    if all(np.isnan(values[folds.origins(len(values), 0)[0] + 1 :, 0]).all() for values in series.values()):
+        raise DataError("y: got no values in the rows that are to be forecast, only missing ones")
     told: dict[str, list[Array]] = {}
     made: SeriesForecaster | None = None
     season, names = 1, list[str]()

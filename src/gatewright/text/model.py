@@ -183,7 +183,8 @@ class TextModel:
         """
         tensors, described = files.load(path)
         if described.get("kind") != KIND:
-            raise FormatError(f"{path}: a file of gatewright's, but no text model: `gatewright text train` makes one")
+            plain = "a file of gatewright's, but no text model: `gatewright text train` makes one"
+            raise FormatError(f"{path}: {files.other(described, 'but no text model') or plain}")
         characters, unknown = described.get("characters"), described.get("unknown")
         if not (characters is None or isinstance(characters, str)) or not isinstance(unknown, bool):
             raise FormatError(f"{path}: the vocabulary of the text model can't be read")
