@@ -100,7 +100,7 @@ def test_where_most_is_missing_the_fills_stay_among_what_is_known(every):
     y = np.where(np.arange(96) % every == 0, months(), np.nan)
     made = small(epochs=1).fit(y)
     assert np.isfinite(made.predict_interval()).all()
-    path = made.forecaster_.beside.paths[0]
+    path = made.forecaster_.beside.path
     filled = path.filled(made.forecaster_.scalers[0].forward(y)[:, None])
     known = filled[~np.isnan(y)]
     assert filled.max() <= known.max() + np.ptp(known)
@@ -295,15 +295,6 @@ def test_a_backtest_says_how_far_off_it_was():
     assert lines[0] == "6 origins, 3 steps ahead"
     assert [line.split()[0] for line in lines[2:]] == ["Forecaster", "seasonal", "autoregression", "in"]
     assert "seasonal naive (12)" in lines[3]
-
-
-def test_what_is_not_known_is_not_judged():
-    y = np.r_[months(), np.full(8, np.nan)]
-    told = small().backtest(y, folds=2)
-    assert np.isnan(told.coverage)
-    assert np.isnan(told.mae["Forecaster"])
-    assert np.isnan(told.by_horizon["Forecaster"]["rmse"]).all()
-    assert "nan" in repr(told)
 
 
 def test_a_backtest_of_many_series_with_columns():
