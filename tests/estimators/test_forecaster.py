@@ -297,16 +297,6 @@ def test_a_backtest_says_how_far_off_it_was():
     assert "seasonal naive (12)" in lines[3]
 
 
-def test_what_is_not_known_is_not_judged():
-    y = np.r_[months(), np.full(7, np.nan)]  # of all rows to be forecast the first alone is known
-    told = small().backtest(y, folds=2)
-    assert told.coverage in (0, 1)
-    assert np.isnan(told.coverage_by_horizon[1:]).all()
-    assert told.mae["Forecaster"] == told.by_horizon["Forecaster"]["mae"][0]
-    assert np.isnan(told.by_horizon["Forecaster"]["rmse"][1:]).all()
-    assert "nan" in repr(told)
-
-
 def test_a_backtest_of_many_series_with_columns():
     (y, x), (z, w) = pushed(), pushed(100, seed=1)
     told = small().backtest([y, z], [x, w], known=[1], folds=2)
