@@ -29,8 +29,9 @@ SEEDS = 2**31 - 1
 class Forecaster(BaseEstimator):  # type: ignore[misc]
     """Forecasts one series or many, as a scikit-learn estimator; needs scikit-learn (`gatewright[sklearn]`).
 
-    A committee of recurrent networks corrects a linear path, the weighted mean of several autoregressions, as far as that
-    serves blocks of the training rows that they have not learned. Many series share one model and have a scaler each.
+    It begins at a linear path, the weighted mean of autoregressions and exponential smoothing, and goes from there towards what
+    a committee of recurrent networks says, as far as that serves blocks of the training rows that they have not learned. Many
+    series share one model and have a scaler each.
 
     horizon: steps ahead, forecast all at once.
 
@@ -47,7 +48,7 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]
     Tibshirani 2021). level: what share of the future the intervals are to hold. verbose: tell of every tenth epoch.
 
     Fitted: season_, scale_ and window_, what "auto" found; n_iter_, the epochs of the networks that are used (0: the linear
-    path alone does better); share_, how much of the networks' corrections is believed, from 0 to 1; loss_curve_, the training
+    path alone does better); share_, how far it goes towards the networks, from 0 to 1; loss_curve_, the training
     loss of each epoch, mean of the networks; series_, the names of the series; n_features_in_, the columns of X, and
     feature_names_in_, where X was a frame; forecaster_, the engine's forecaster.
     """
