@@ -1,4 +1,4 @@
-"""Forecasts beside the classics: python benchmarks/tasks/forecasts.py [--json PATH] [--seeds N] [NAME …]
+"""Forecasts beside the classics: python benchmarks/tasks/forecasts.py [--keep] [--json PATH] [--seeds N] [NAME …]
 
 Real series out of installed packages (packaged.py), the last rows of each at rolling origins: gw.Forecaster with its defaults,
 the seasonal naive forecast, a least-squares autoregression (order up to two seasons by AIC, on the scale that the forecaster
@@ -6,7 +6,7 @@ chose), and from statsmodels ETS (additive, with and without a damped trend, by 
 season has more than 12 rows, on 4 harmonics of it), both on that scale too. Everyone learns anew at each fold and forecasts
 from every row of it, from what was known at the time. MASE is over the seasonal naive forecast's error in the first training
 rows; coverage is that of 90 % intervals; seconds are those of one fit to all rows before the last fold. Mean and standard
-deviation are over the seeds. Less than 10 minutes on one core.
+deviation are over the seeds. Defaults were chosen by select_forecaster.py. Less than 10 minutes on one core.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 import packaged
+import tables
 
 import gatewright as gw
 from gatewright.forecasting.origins import NAIVE, OURS, REGRESSION, Backtest
@@ -28,6 +29,12 @@ HARMONICS = 4
 SEASONAL = [((0, 1, 1), (0, 1, 1)), ((1, 1, 1), (0, 1, 1)), ((1, 0, 0), (0, 1, 1)), ((2, 0, 0), (1, 0, 0))]
 PLAIN = [((2, 0, 0), (0, 0, 0)), ((9, 0, 0), (0, 0, 0)), ((2, 0, 2), (0, 0, 0)), ((1, 1, 1), (0, 0, 0))]
 LONG = [((1, 1, 1), (0, 0, 0)), ((2, 0, 1), (0, 0, 0))]
+
+
+NOTES = (
+    "MASE is the mean absolute error over that of the seasonal naive forecast in the first training rows; ± is over seeds.",
+    "The autoregression, ETS and ARIMA work on the scale (logarithm, square root or none) that the forecaster found.",
+)
 
 
 class Task(NamedTuple):
@@ -186,30 +193,40 @@ def _pooled(each: list[dict]) -> dict:
     return pooled
 
 
-def line(row: dict) -> str:
+def cells(row: dict) -> tuple[str, ...]:
     """A row as text."""
     mase = f"{row['MASE']:.3f}" + (f" ± {row['MASE sd']:.3f}" if row["MASE sd"] is not None else "")
     cover = "" if row["coverage"] is None else f"{row['coverage']:.1%}"
-    seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f} s"
-    return f"{row['dataset']:<20} {row['method']:<20} {mase:<15} {row['RMSE']:>9.4g} {cover:>7} {seconds:>8}"
+    seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f}"
+    return row["dataset"], row["method"], mase, f"{row['RMSE']:.4g}", cover, seconds
+
+
+def table(rows: list[dict]) -> tables.Table:
+    """The rows for people."""
+    title = "Forecasts of the last rows at rolling origins: gw.Forecaster's defaults beside the classics"
+    columns = ("", "method", "MASE", "RMSE", "in 90 % intervals", "a fit, s")
+    return tables.Table("forecasts", title, columns, [cells(row) for row in rows], NOTES)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(TASKS)}; all if none")
+    parser.add_argument("--keep", action="store_true", help="write results/forecasts.json")
     parser.add_argument("--json", metavar="PATH", help="write the rows there")
     parser.add_argument("--seeds", type=int, default=3, help="of ours (default %(default)s)")
     args = parser.parse_args()
-    warnings.filterwarnings("ignore", module="statsmodels")  # of optimisers that would have liked more steps
-    print(f"{'':<20} {'':<20} {'MASE':<15} {'RMSE':>9} {'in 90 %':>7} {'a fit':>8}")
     rows = []
-    for name in args.names or TASKS:
-        for row in compare(name, TASKS[name](), range(args.seeds)):
-            rows.append(row)
-            print(line(row), flush=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of statsmodels' optimisers, which would have liked more steps
+        for name in args.names or TASKS:
+            for row in compare(name, TASKS[name](), range(args.seeds)):
+                rows.append(row)
+                print("  ".join(cells(row)), flush=True)
     if args.json:
         Path(args.json).write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    tables.publish(table(rows), args.keep, rows)
 
 
 if __name__ == "__main__":
+    tables.one_core()
     main()

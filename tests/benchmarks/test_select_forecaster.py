@@ -3,36 +3,26 @@
 import importlib.util
 import inspect
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from programs import TASKS, loaded
 
 import gatewright as gw
 
-FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "tasks"
 
-
-def load(name):
-    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def script():
+    """The module that chooses."""
+    with loaded(TASKS, "packaged", "select_forecaster") as modules:
+        yield modules["select_forecaster"]
 
 
 @pytest.fixture
-def script(monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER))
-    yield load("select_forecaster")
-    sys.modules.pop("packaged", None)
-
-
-@pytest.fixture
-def comparison(monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER))
-    yield load("forecasts")
-    sys.modules.pop("packaged", None)
+def comparison():
+    """The module that compares."""
+    with loaded(TASKS, "packaged", "tables", "forecasts") as modules:
+        yield modules["forecasts"]
 
 
 def test_the_defaults_are_what_it_chose(script):
@@ -93,7 +83,8 @@ def test_a_comparison_pools_its_seeds(comparison):
     assert pooled["MASE sd"] == pytest.approx(0.5**0.5)
     assert pooled["seconds"] is pooled["seconds sd"] is None
     row = {"dataset": "d", "method": "m", "RMSE": 3.0} | pooled
-    assert comparison.line(row).split() == ["d", "m", "1.500", "±", "0.707", "3", "85.0%"]
+    assert comparison.cells(row) == ("d", "m", "1.500 ± 0.707", "3", "85.0%", "")
+    assert "1.500 ± 0.707" in comparison.table([row]).markdown()
 
 
 def test_gaps_are_bridged_for_methods_that_know_none(comparison):
