@@ -470,6 +470,8 @@ def test_forecasts_that_can_not_be_made(fitted):
         made.predict(future=x[:2, 1])
     with refused(ShapeError, "future: got shape (1, 3, 1), wanted (T, K)"):
         made.predict(future=[[[1], [1], [1]]])
+    with refused(DataError, "future: wanted a table for each series", "the odd ones: 2"):
+        small().fit([y, y], [x, x], known=[1]).predict(future=[x[:3, 1]] * 3)
     with refused(DataError, "future: got NaN"):
         made.predict(future=[np.nan, 1, 1])
     with refused(DataError, "X: got 0 columns, wanted the 2 of fit"):
