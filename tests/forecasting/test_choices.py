@@ -43,6 +43,13 @@ def test_the_scale_is_how_the_unrest_grows_with_the_level(power, wanted):
     assert choices.scale_of([level + level**power * 0.5 * season], 12) == wanted
 
 
+def test_what_stays_above_zero_within_a_factor_of_ten_gets_a_logarithm():
+    assert choices.scale_of([100 + RNG.standard_normal(400)], 1) == "log"
+    wide = np.r_[1.0, 100 + RNG.standard_normal(400)]
+    assert choices.scale_of([wide], 1) == "standard"
+    assert choices.scale_of([100 + RNG.standard_normal(400), wide], 1) == "standard"
+
+
 def test_what_has_no_logarithm_gets_another_scale():
     level = 20 * np.exp(np.arange(400) / 100)
     y = level * (1 + 0.3 * np.random.default_rng(1).standard_normal(400))
@@ -54,7 +61,7 @@ def test_what_has_no_logarithm_gets_another_scale():
 
 def test_too_little_to_tell_is_left_as_it_is():
     assert choices.scale_of([np.array([1.0, 2, 4, 8, 16])], 1) == "standard"
-    assert choices.scale_of([100 + RNG.standard_normal(400)], 1) == "standard"
+    assert choices.scale_of([RNG.standard_normal(400)], 1) == "standard"
     assert choices.scale_of([np.full(9, np.nan)], 1) == "standard"
 
 

@@ -36,8 +36,9 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]
     horizon: steps ahead, forecast all at once.
 
     What it sees. season: its period in rows, 1 for none; "auto": found in the training rows. scale: what is done to y first,
-    "standard" (nothing but mean and deviation), "sqrt", "log" or "none"; "auto": log or sqrt where the unrest grows with the
-    level. window: the rows that a network sees; "auto": two seasons, within bounds.
+    "standard" (nothing but mean and deviation), "sqrt", "log" or "none"; "auto": log where all is above zero and within a
+    factor of ten, else log or sqrt if the unrest grows with the level. window: the rows that a network sees; "auto": two
+    seasons, within bounds.
 
     The networks. cell: "gru", "lstm" or "rnn". hidden_size: units a layer. num_layers: layers on top of each other. ensemble:
     networks, each of which leaves out another block of the rows. epochs: times that a network sees all rows; "auto": as many,

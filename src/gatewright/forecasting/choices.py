@@ -12,6 +12,7 @@ from gatewright.forecasting import baselines, scaling
 FEWEST = 8  # rows of a stretch whose level and unrest are compared
 LEAST = 10  # values of a series that is learned from
 STRETCHES = 5  # at least, or nothing is said about the scale
+TENFOLD = 10.0  # between the least and the largest value: less is taken as a logarithm without asking further
 RANGE = 1.5  # levels that differ by less than this factor don't tell one scale from another
 LINEAR, LOGARITHM = 0.2, 0.4  # exponents of the level, as far as noise lets them be seen: standard below, log above
 WINDOWS = (12, 40)  # the shortest and the longest window
@@ -81,14 +82,18 @@ def _season_of_increments(series: Sequence[Array]) -> int:
 
 
 def scale_of(series: Sequence[Array], season: int) -> str:
-    """ "standard", "sqrt" or "log": whether the unrest of series (T_i,) stays, or grows with the level or with its square root.
+    """ "standard", "sqrt" or "log", of series (T_i,).
 
-    Unrest is the standard deviation of seasonal differences (of increments, without a season) in stretches of a season or more;
-    the slope of its logarithm over the level's decides, over all series together (after Guerrero 1993).
+    What is above zero and stays within a factor of ten changes by shares more than by amounts, and where it does not, a
+    logarithm is nearly straight: "log". Elsewhere it is asked whether the unrest stays, or grows with the level or with its
+    square root. Unrest is the standard deviation of seasonal differences (of increments, without a season) in stretches of a
+    season or more; the slope of its logarithm over the level's decides, over all series together (after Guerrero 1993).
     """
     least = min((float(np.nanmin(y)) for y in series if not np.isnan(y).all()), default=-1.0)
     if least < 0:
         return "standard"
+    if least > 0 and all(np.nanmax(y) < TENFOLD * np.nanmin(y) for y in series if not np.isnan(y).all()):
+        return "log"
     levels, unrests = [], []
     for y in series:
         level, unrest = _stretches(y, season)
