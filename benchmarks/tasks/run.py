@@ -8,7 +8,7 @@ import sys
 
 import tables
 
-TASKS = ("japanese_vowels", "king_james")
+TASKS = ("japanese_vowels", "king_james", "hochreiter_1997")
 
 
 def main(names: list[str]) -> int:

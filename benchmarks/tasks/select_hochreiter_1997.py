@@ -3,7 +3,7 @@
 One set of settings for all tasks. Each candidate learns every task with the seeds 100 to 102; the four best learn them again
 with the seeds 103 to 109. None of these is a seed that hochreiter_1997.py tells of. Better is who fails less often (to learn a
 task within 60,000 sequences), then who needs fewer sequences: the geometric mean, over the tasks' criteria, of the means over
-seeds. --write stores the table. About 20 minutes on one core; it uses as many as it may (each process: OMP_NUM_THREADS=1).
+seeds. --write stores the table. Half an hour on one core; it uses as many as it may (each process: OMP_NUM_THREADS=1).
 """
 
 import argparse

@@ -45,12 +45,12 @@ class Table(NamedTuple):
         return "\n".join([f"## {self.title}", "", *lines, "", *(f"{note}\n" for note in self.notes)])
 
 
-def publish(table: Table, keep: bool) -> None:
-    """Prints a table; `keep`: writes it to results/ too, with the versions that made it."""
+def publish(table: Table, keep: bool, details: Any = None) -> None:
+    """Prints a table; `keep`: writes it to results/ too, with the versions that made it and the details that it sums up."""
     print(table, flush=True)
     if keep:
         RESULTS.mkdir(exist_ok=True)
-        described = {**table._asdict(), "made with": versions()}
+        described = {**table._asdict(), "details": details, "made with": versions()}
         text = json.dumps(described, ensure_ascii=False, indent=1)
         (RESULTS / f"{table.name}.json").write_text(text + "\n", encoding="utf-8")
 
@@ -81,6 +81,7 @@ def main() -> None:
     for path in sorted(RESULTS.glob("*.json")):
         found = json.loads(path.read_text(encoding="utf-8"))
         made.add(found.pop("made with"))
+        del found["details"]
         sections.append(Table(**found).markdown())
     told = "".join(f"Measured with {each}.\n" for each in sorted(made))
     PAGE.write_text("\n".join([HEAD, *sections, told]), encoding="utf-8")

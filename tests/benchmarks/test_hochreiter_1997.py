@@ -1,22 +1,20 @@
 """The experiments of Hochreiter & Schmidhuber (1997): their sequences, their criteria, and the results that are recorded."""
 
-import importlib
 import json
 import math
 import re
 import statistics
 import sys
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from programs import TASKS, loaded
 
 import gatewright as gw
 
-FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "tasks"
 PARTS = ("hochreiter_tasks", "hochreiter_1997", "select_hochreiter_1997")
 SEEDS = st.integers(0, 10**6)
 # Node by node the grammar would be the generator's own table again: this is the same language, said as an expression.
@@ -27,13 +25,8 @@ EMBEDDED = re.compile(f"BT{REBER}TE|BP{REBER}PE")
 @pytest.fixture(scope="module")
 def parts():
     """The scripts, which find each other by their plain names; nobody else finds them afterwards."""
-    sys.path.insert(0, str(FOLDER))
-    try:
-        yield {name: importlib.import_module(name) for name in PARTS}
-    finally:
-        sys.path.remove(str(FOLDER))
-        for name in PARTS:
-            sys.modules.pop(name, None)
+    with loaded(TASKS, *PARTS) as modules:
+        yield modules
 
 
 @pytest.fixture(scope="module")
@@ -246,21 +239,26 @@ def test_what_is_not_learned_is_told(script, monkeypatch, capsys, tmp_path):
     assert [learned.sequences for _, learned in script.learn_reber(script.Settings(), 0, 64)] == [None]
     monkeypatch.setattr(script, "TASKS", {"never": never, "once": once})
     monkeypatch.setattr(script, "LIMIT", 8)
-    monkeypatch.setattr(sys, "argv", ["script", "--seeds", "3", "--json", str(tmp_path / "found.json")])
+    monkeypatch.setattr(script.tables, "RESULTS", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["script", "--seeds", "3", "--keep"])
     script.main()
-    lines = [re.split(r" {2,}", line) for line in capsys.readouterr().out.splitlines()]
-    assert lines[2][:6] == ["multiplication-140", "20", "—", "500", "—", "0/3"]
-    assert lines[3][:6] == ["multiplication-13", "20", "—", "900", "—", "0/3"]
-    assert lines[4] == ["once", "9", "40 (10–40)", "100", "2 ×", "2/3", "0–2", "2.0"]
-    found = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))
-    assert found["seeds"] == [0, 1, 2]
-    assert [row["sequences"] for row in found["tasks"]] == [[None] * 3, [None] * 3, [40, 10, None]]
-    assert found["tasks"][2]["mean error"] == [0.125] * 3
+    out = capsys.readouterr().out
+    found = json.loads((tmp_path / "hochreiter_1997.json").read_text(encoding="utf-8"))
+    assert found["rows"][0][:6] == ["multiplication-140", "20", "—", "500", "—", "0/3"]
+    assert found["rows"][1][:6] == ["multiplication-13", "20", "—", "900", "—", "0/3"]
+    assert found["rows"][2] == ["once", "9", "40 (10–40)", "100", "2 ×", "2/3", "0–2", "2.0"]
+    assert all(cell in out for row in found["rows"] for cell in row)
+    assert found["details"]["seeds"] == [0, 1, 2]
+    assert [row["sequences"] for row in found["details"]["tasks"]] == [[None] * 3, [None] * 3, [40, 10, None]]
+    assert found["details"]["tasks"][2]["mean error"] == [0.125] * 3
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["addition"], "unknown task 'addition'"), (["--seeds", "0"], "1 or more"), (["--json", "no/such/f.json"], "no folder")],
+    [
+        (["addition"], "unknown task 'addition'"),
+        (["--seeds", "0"], "1 or more"),
+    ],
 )
 def test_mistakes_are_told_before_anything_runs(script, monkeypatch, capsys, arguments, said):
     monkeypatch.setattr(sys, "argv", ["script", *arguments])
@@ -274,10 +272,9 @@ def test_mistakes_are_told_before_anything_runs(script, monkeypatch, capsys, arg
 
 def test_the_recorded_results(script):
     """Every task was learned by all seeds, with the settings that the script has, in fewer sequences than the paper tells."""
-    told = json.loads((FOLDER / "results" / "hochreiter_1997.json").read_text(encoding="utf-8"))
+    told = json.loads((TASKS / "results" / "hochreiter_1997.json").read_text(encoding="utf-8"))["details"]
     assert told["settings"] == vars(script.Settings())
     assert told["seeds"] == [0, 1, 2, 3, 4]
-    assert told["fresh sequences"] == 2560
     names = ["reber", "adding-100", "adding-500", "adding-1000", "multiplication-140", "multiplication-13", "order-2"]
     assert [row["task"] for row in told["tasks"]] == [*names, "order-3"]
     for row in told["tasks"]:

@@ -1,28 +1,20 @@
 """The README's table says what the committed results say, the cells that lose too; and the parts that make results."""
 
-import importlib
 import json
 import re
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from programs import BENCHMARKS, loaded
 
-FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 PARTS = ("peak", "session", "table", "timing", "workloads")  # of these none needs a framework
 
 
 @pytest.fixture(scope="module")
 def bench():
     """The benchmarks' modules, which find each other by their plain names; nobody else finds them afterwards."""
-    sys.path.insert(0, str(FOLDER))
-    try:
-        yield {name: importlib.import_module(name) for name in PARTS}
-    finally:
-        sys.path.remove(str(FOLDER))
-        for name in PARTS:
-            sys.modules.pop(name, None)
+    with loaded(BENCHMARKS, *PARTS) as modules:
+        yield modules
 
 
 def test_the_tables_are_what_the_results_say(bench):

@@ -11,10 +11,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from commands import read, run
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
 import gatewright as gw
-from gatewright import cli, files
+from gatewright import files
 from gatewright.cli import classify
 from gatewright.cli.progress import Learner
 from gatewright.data.labelled import Named
@@ -55,21 +56,6 @@ def write_ts(path, rows):
     head = f"@univariate false\n@equalLength false\n@classLabel true {' '.join(CLASSES)}\n@data\n"
     path.write_text(head + "\n".join(lines) + "\n")
     return path
-
-
-def run(capsys, *argv):
-    """(exit code, what was printed, what was complained of)"""
-    try:
-        code = cli.main([str(arg) for arg in argv])
-    except SystemExit as end:
-        code = end.code
-    said = capsys.readouterr()
-    return code, said.out, said.err
-
-
-def read(path):
-    with open(path, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 TRAIN, TEST = sequences(36), sequences(18, seed=1)

@@ -6,10 +6,10 @@ import goldens
 import keras_goldens
 import numpy as np
 import pytest
+from commands import run
 from safetensors.numpy import save_file
 
 import gatewright as gw
-from gatewright import cli
 from gatewright.cli import convert, runtimes
 
 TORCH = goldens.load("torch_networks")
@@ -20,16 +20,6 @@ KINDS = {".safetensors": "gatewright", ".keras": "Keras", ".onnx": "ONNX", ".jso
 def no_frameworks(monkeypatch):
     """As on a machine that has none of them, whatever this one has."""
     monkeypatch.setattr(runtimes, "installed", lambda package: False)
-
-
-def run(capsys, *argv):
-    """(exit code, what was printed, what was complained of)"""
-    try:
-        code = cli.main([str(arg) for arg in argv])
-    except SystemExit as end:
-        code = end.code
-    said = capsys.readouterr()
-    return code, said.out, said.err
 
 
 def refused(capsys, *argv, words):

@@ -4,20 +4,13 @@ import json
 
 import numpy as np
 import pytest
+from commands import run
 
 import gatewright as gw
-from gatewright import cli
 from gatewright.text.model import TextModel
 from gatewright.text.vocabulary import Vocabulary
 
 CHARACTERS = "ab c\n"
-
-
-def run(capsys, *argv):
-    """(exit code, what was printed, what was complained of)"""
-    code = cli.main([str(arg) for arg in argv])
-    said = capsys.readouterr()
-    return code, said.out, said.err
 
 
 @pytest.fixture

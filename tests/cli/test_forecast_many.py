@@ -6,29 +6,14 @@ import os
 
 import numpy as np
 import pytest
+from commands import read, run
 
 import gatewright as gw
-from gatewright import cli
 from gatewright.text.settings import TextSettings
 
 FAST = ["--epochs", "4", "--ensemble", "2", "--hidden", "3"]
 FILES = {"forecast.csv", "report.json", "model.safetensors", "forecast.png", "training.png"}
 WEEKS = 8
-
-
-def run(capsys, *argv):
-    """(exit code, what was printed, what was complained of)"""
-    try:
-        code = cli.main([str(arg) for arg in argv])
-    except SystemExit as end:
-        code = end.code
-    said = capsys.readouterr()
-    return code, said.out, said.err
-
-
-def read(path):
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.fixture

@@ -6,26 +6,16 @@ import subprocess
 import sys
 
 import pytest
+from commands import run
 from texts import chinese, rhyme
 
 import gatewright as gw
-from gatewright import cli
 from gatewright.cli.progress import Reader
 from gatewright.text.lesson import Status
 from gatewright.text.model import TextModel
 from gatewright.text.settings import TextSettings
 
 FAST = ["--hidden", "8", "--window", "10", "--batch", "4", "--epochs", "2", "--learning-rate", "0.02"]
-
-
-def run(capsys, *argv):
-    """(exit code, what was printed, what was complained of)"""
-    try:
-        code = cli.main([str(arg) for arg in argv])
-    except SystemExit as end:
-        code = end.code
-    said = capsys.readouterr()
-    return code, said.out, said.err
 
 
 @pytest.fixture

@@ -100,7 +100,7 @@ def test_where_most_is_missing_the_fills_stay_among_what_is_known(every):
     y = np.where(np.arange(96) % every == 0, months(), np.nan)
     made = small(epochs=1).fit(y)
     assert np.isfinite(made.predict_interval()).all()
-    path = made.forecaster_.beside.paths[0]
+    path = made.forecaster_.beside.path
     filled = path.filled(made.forecaster_.scalers[0].forward(y)[:, None])
     known = filled[~np.isnan(y)]
     assert filled.max() <= known.max() + np.ptp(known)

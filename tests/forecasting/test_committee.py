@@ -72,7 +72,7 @@ def test_the_masked_loss_and_its_gradient():
 def test_the_weights_of_the_targets_have_mean_1():
     given_task = task(wave(60, gaps=(5, 6)))
     lesson = committee._lesson(given_task.series[0], given_task, 1)
-    target = committee._targets([committee._Scene(np.zeros((68, 2)), np.zeros((60, 1)), lesson)], 9)
+    target = committee._targets([committee._Scene(np.zeros((68, 2)), np.zeros((60, 1)), lesson, np.zeros((60, 1)))], 9)
     assert target.shape == (len(lesson.ends), 9, 2)
     weight = target[..., 1]
     assert weight.mean() == pytest.approx(1, abs=1e-6)

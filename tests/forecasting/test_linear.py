@@ -104,6 +104,30 @@ def test_too_few_rows_give_the_differences_alone():
             assert np.isfinite(made.forecasts(z, ALONE, 3)).all()
 
 
+def test_exponential_smoothing_is_the_autoregression_that_it_is():
+    rng = np.random.default_rng(0)
+    errors = rng.standard_normal(600)
+    z = np.cumsum(errors - 0.6 * np.r_[0, errors[:-1]])[:, None]  # whose best forecast is smoothing with 1 - 0.6
+    made = linear.fit(panel(z), Recipe((1,), 50, smoothing=1))
+    np.testing.assert_allclose(made.lags[:10, 0, 0], 0.4 * 0.6 ** np.arange(10), atol=1e-12)
+    level = z[0, 0]
+    for value in z[:, 0]:
+        level += 0.4 * (value - level)
+    np.testing.assert_allclose(made.forecasts(z, ALONE, 2)[-1, :, 0], level, rtol=1e-9)
+
+
+def test_seasonal_smoothing_finds_both_decays():
+    rng, season = np.random.default_rng(1), 4
+    errors = rng.standard_normal(900)
+    moved = np.convolve(errors, np.convolve([1, -0.4], [1, 0, 0, 0, -0.8]))[:900]
+    z = np.zeros(900)
+    for t in range(5, 900):
+        z[t] = z[t - 1] + z[t - 4] - z[t - 5] + moved[t]
+    made = linear.fit(panel(z[:, None]), Recipe((1, season), 300, smoothing=season))
+    off = z[401:] - made.forecasts(z[:, None], ALONE, 1)[400:-1, 0, 0]
+    np.testing.assert_allclose(off, errors[401:], atol=1e-6)
+
+
 # --- the mixture
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from gatewright.arrays import Array
 from gatewright.errors import DataError, shortened
+from gatewright.forecasting import mixture
 from gatewright.forecasting.committee import Committee, Task
 from gatewright.forecasting.linear import Regression
 from gatewright.forecasting.mixture import Path
@@ -16,11 +17,11 @@ PARTS = ("constant", "lags", "effect")
 
 
 class Beside(NamedTuple):
-    """The linear paths and what is common to all series."""
+    """The linear path and what is common to all series."""
 
     series: tuple[str, ...]  # (S) names of the series that it learned from
     known: Array  # (C,) bool: columns whose future is known
-    paths: tuple[Path, ...]  # one a member
+    path: Path  # learned from all rows
     share: float  # of what the networks say, that is believed
     sizes: Array  # (S,) of each series' residuals, about 1
     residuals: Array  # (N, H) of blocks that a member did not learn, over their series' size, in units of the outputs
@@ -34,21 +35,23 @@ class Beside(NamedTuple):
         between = learned.pooled[0][1]  # the path's mean square on blocks between learned rows; what comes after them has 1
         wider = max(1.0, between**-0.5) if 0 < between < np.inf else 1.0
         residuals = wider * learned.residuals / sizes[learned.owners][:, None]
-        return cls(series, task.view.known, learned.paths, learned.share, sizes, residuals, task.view.steps)
+        assert task.plan is not None
+        left_out = [np.zeros(len(values), bool) for values in task.series]  # nothing: the paths of the members have judged
+        path = mixture.fit(list(task.series), left_out, task.view.known, task.plan)
+        return cls(series, task.view.known, path, learned.share, sizes, residuals, task.view.steps)
 
     def tensors(self) -> dict[str, Array]:
         """The arrays by the names that they have in a file."""
-        arrays = {"residuals": self.residuals, "weights": self.paths[0].weights}
-        for k, path in enumerate(self.paths):
-            for j, part in enumerate(path.parts):
-                arrays |= {f"path{k}.{j}.{name}": array for name, array in part._asdict().items()}
+        arrays = {"residuals": self.residuals, "weights": self.path.weights}
+        for k, part in enumerate(self.path.parts):
+            arrays |= {f"path{k}.{name}": array for name, array in part._asdict().items()}
         return arrays
 
     def describe(self) -> dict[str, Any]:
         """The rest, for JSON."""
         return {
             "series": list(self.series), "known": self.known.tolist(), "share": self.share, "sizes": self.sizes.tolist(),
-            "steps": self.steps.tolist(), "paths": len(self.paths),
+            "steps": self.steps.tolist(),
         }  # fmt: skip
 
     @classmethod
@@ -65,8 +68,7 @@ class Beside(NamedTuple):
             raise DataError("its share, sizes or steps are impossible")
         if not np.isfinite(weights).all() or np.isinf(residuals).any():
             raise DataError("its weights or residuals are not finite")
-        paths = [_path(tensors, k, weights, known) for k in range(described["paths"])]
-        return cls(series, known, tuple(paths), float(described["share"]), sizes, residuals, steps)
+        return cls(series, known, _path(tensors, weights, known), float(described["share"]), sizes, residuals, steps)
 
 
 def distinct(names: Any) -> tuple[str, ...]:
@@ -76,17 +78,17 @@ def distinct(names: Any) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _path(tensors: dict[str, Array], number: int, weights: Array, known: Array) -> Path:
-    """The linear path of a member."""
+def _path(tensors: dict[str, Array], weights: Array, known: Array) -> Path:
+    """The linear path."""
     parts = []
-    for j in range(len(weights)):
-        part = Regression(*(tensors[f"path{number}.{j}.{name}"].astype(float) for name in PARTS))
+    for k in range(len(weights)):
+        part = Regression(*(tensors[f"path{k}.{name}"].astype(float) for name in PARTS))
         width, ahead = int((~known).sum()), int(known.sum())
         wanted = ((width,), (len(part.lags), width, width), (ahead, width))
         if tuple(array.shape for array in part) != wanted or not len(part.lags):
-            raise DataError(f"linear path {number} does not fit its columns")
+            raise DataError(f"part {k} of the linear path does not fit its columns")
         if not all(np.isfinite(array).all() for array in part):
-            raise DataError(f"linear path {number} has numbers that are not finite")
+            raise DataError(f"part {k} of the linear path has numbers that are not finite")
         parts.append(part)
     return Path(tuple(parts), weights, known)
 

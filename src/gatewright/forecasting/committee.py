@@ -69,7 +69,6 @@ class Committee(NamedTuple):
     losses: list[list[float]]  # a list a member, one number an epoch
     checks: list[list[tuple[int, float]]]  # a list a member of (epoch, score on its block)
     pooled: list[tuple[int, float]]  # (epoch, score of all members on their blocks)
-    paths: tuple[mixture.Path, ...] = ()  # a linear path a member, if there are any
     share: float = 1.0  # of the way from the path's forecast to the networks'
     owners: Array | None = None  # (N,) the number of the series that a residual is of
     interrupted: bool = False
@@ -124,7 +123,6 @@ def together(members: list[Member], epochs: int | None, trending: bool = False) 
         [member.losses for member in members],
         [[(check.epoch, mean_square(check.errors)) for check in member.checks] for member in members],
         [(check.epoch, score) for (check, *_), score in zip(checks, pooled, strict=True)],
-        tuple(member.path for member in members if member.path is not None),
         shares[best],
         None
         if members[0].owners is None

@@ -81,9 +81,8 @@ class SeriesForecaster:
             filled = windows.settle(z, view, lambda x: committee.at_last(member, x))
             x = windows.inputs(filled, np.isnan(z), view)
         else:
-            path = self.beside.paths[number]
             view = windows.View(self.settings.window, self.beside.steps, self.trending, self.gaps, self.beside.known)
-            x, base, filled = reading.read(z, path, view, self.units)
+            x, base, filled = reading.read(z, self.beside.path, view, self.units)
         outputs = [
             committee.at_last(member, windows.windows(x, part, self.settings.window))
             for part in np.array_split(rows, max(1, math.ceil(len(rows) / committee.PREDICT)))
@@ -256,8 +255,6 @@ def _read(tensors: dict[str, Array], described: dict[str, Any], path: Any) -> Se
     seen = 2 * len(names) if beside is None else reading.features(len(names), int(beside.known.sum()), settings.horizon)
     if not members or not all(_made_by(settings, member, seen, outputs) for member in members):
         raise FormatError(f"{path}: its networks don't fit its settings, columns and horizon")
-    if beside is not None and len(beside.paths) != len(members):
-        raise FormatError(f"{path}: got {len(beside.paths)} linear paths for {len(members)} networks")
     made = SeriesForecaster(settings, names, scalers, units, trending, gaps, spread, tuple(members), described["date"])
     group = described.get("group")  # earlier files don't have it
     if not isinstance(made.date, str | None) or not isinstance(group, str | None) or (group is not None and beside is None):

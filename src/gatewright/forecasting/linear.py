@@ -1,4 +1,4 @@
-"""Linear forecasts of one or many series: vector autoregressions of differenced columns, least squares or ridge.
+"""Linear forecasts of one or many series: autoregressions of differenced columns and exponential smoothing, which is one too.
 
 A panel is a list of series (T_i, C), scaled and without gaps, that share one regression. Of its columns some are *known* ahead
 (holidays, prices): what they do to the others is taken out first, by least squares, and put in again with their values to come.
@@ -15,6 +15,7 @@ from gatewright.arrays import Array
 
 FEWEST = 4  # equations to a lag, at least
 NUMBERS = 1 << 22  # that are made at once to forecast from many rows
+DECAYS = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9)  # of exponential smoothing, from one row or season to the one before
 LITTLE = 1e-12  # of the variance: what an equation leaves unexplained is no smaller, for the logarithm's sake
 
 
@@ -23,7 +24,8 @@ class Recipe(NamedTuple):
 
     differences: tuple[int, ...]  # lags that are differenced, one after the other: (1, 12) for months with a trend
     most: int  # lags at most; 0: differences alone
-    ridge: float | None  # penalty, as a share of each column's power, on all `most` lags; None: so many as AIC says
+    ridge: float | None = None  # penalty, as a share of each column's power, on all `most` lags; None: so many as AIC says
+    smoothing: int = 0  # season of exponential smoothing, with `most` lags at most; 0: an autoregression
 
 
 class Panel(NamedTuple):
@@ -92,7 +94,9 @@ def fit(panel: Panel, recipe: Recipe) -> Regression:
     series = [rows[:, ~panel.known] - rows[:, panel.known] @ effect for rows in differenced]
     width = int((~panel.known).sum())
     most = min(recipe.most, sum(map(len, series)) // (FEWEST * width), max(map(len, series), default=0) // 2)
-    if most == 0:
+    if recipe.smoothing:
+        constant, lags = np.zeros(width), _smoothed(series, usable, recipe)
+    elif most == 0:
         constant, lags = np.zeros(width), np.zeros((0, width, width))
     else:
         x, y = _equations(series, usable, most)
@@ -151,6 +155,37 @@ def _equations(series: list[Array], usable: list[Array], most: int) -> tuple[Arr
             y.append(rows[at])
     lagged = np.concatenate(x)
     return np.column_stack([np.ones(len(lagged)), lagged]), np.concatenate(y)
+
+
+def _smoothed(series: list[Array], usable: list[Array], recipe: Recipe) -> Array:
+    """(P, E, E): exponential smoothing of level and season, as the autoregression that it is; each column on its own.
+
+    The errors of differenced values are a moving average (1 - a B)(1 - b B^s) (Box & Jenkins 1970); a and b are those of a grid
+    that leave the least squares, one step ahead.
+    """
+    width = series[0].shape[1]
+    most = min(recipe.most, max(map(len, series), default=0))
+    lags = np.zeros((most, width, width))
+    if not most:
+        return lags
+    pairs = [(a, b) for a in DECAYS for b in DECAYS] if recipe.differences[1:] else [(a, 0.0) for a in DECAYS]
+    for column in range(width):
+        left = []
+        for pair in pairs:
+            inverse = _inverse(*pair, recipe.smoothing, most + 1)
+            parts = [(rows[:, column], use) for rows, use in zip(series, usable, strict=True) if len(rows)]
+            errors = [np.convolve(rows, inverse)[: len(rows)][use] for rows, use in parts]
+            left.append(sum(float(error @ error) for error in errors))
+        lags[:, column, column] = -_inverse(*pairs[int(np.argmin(left))], recipe.smoothing, most + 1)[1:]
+    return lags
+
+
+def _inverse(a: float, b: float, season: int, length: int) -> Array:
+    """(length,): the first coefficients of 1 / ((1 - a B)(1 - b B^season))."""
+    seasonal = np.zeros(length)
+    seasonal[::season] = b ** np.arange(len(seasonal[::season]))
+    inverse: Array = np.convolve(a ** np.arange(length), seasonal)[:length]
+    return inverse
 
 
 def _shortest(x: Array, y: Array) -> Array:

@@ -1,7 +1,7 @@
 """The linear path: several linear forecasts, weighted by how well they have forecast what came next.
 
 No one way of differencing serves all series, and a choice among them is noisy; the weighted mean of them all is hardly ever
-far from the best (Bates & Granger 1969). The weights are the inverse squares of mean squared errors over rolling origins.
+far from the best (Bates & Granger 1969). The weights are the inverse cubes of mean squared errors over rolling origins.
 """
 
 from typing import NamedTuple
@@ -12,10 +12,11 @@ from gatewright.arrays import Array
 from gatewright.forecasting import linear
 from gatewright.forecasting.linear import Panel, Recipe, Regression
 
-SHARES = (0.5, 0.6, 0.7, 0.8, 0.9)  # of the rows, up to which a regression learns before it forecasts the next tenth
+SHARES = (0.6, 0.7, 0.8, 0.9)  # of the rows, up to which a regression learns before it forecasts the next tenth
 RIDGE = 0.05
-POWER = 2  # of the inverse mean squared errors
+POWER = 3  # of the inverse mean squared errors
 SHORT = 12  # lags at most where there is no season
+MEMORY, LONG = 4, 50  # seasons, and rows at least, that exponential smoothing looks back over
 ROUNDS = 2  # times that gaps are filled and the path is fitted again
 
 
@@ -73,7 +74,7 @@ def _bounds(held: Array) -> tuple[Array, Array]:
 
 
 def recipes(season: int, pooled: bool) -> tuple[Recipe, ...]:
-    """What is tried: levels, increments, seasonal differences and both, each short by AIC and long with a penalty.
+    """What is tried: levels, increments, seasonal differences and both, short by AIC and long with a penalty, and smoothing.
 
     Levels pull a series back to its training mean, which a pool of many, each with its own mean, can't learn (Nickell 1981).
     """
@@ -82,7 +83,9 @@ def recipes(season: int, pooled: bool) -> tuple[Recipe, ...]:
     if not pooled:
         differences.insert(0, ())
     tried = [Recipe(each, most, ridge) for each in differences for ridge in (None, RIDGE)]
-    return (*tried, Recipe((season,), 0, None))
+    smoothed = [(1, season)] if season > 1 else [(1,), (1, 1)]
+    tried += [Recipe(each, max(MEMORY * season, LONG), smoothing=season) for each in smoothed]
+    return (*tried, Recipe((season,), 0))
 
 
 def plan(series: list[Array], known: Array, season: int, horizon: int) -> Plan:

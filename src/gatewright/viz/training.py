@@ -32,7 +32,7 @@ def draw_training(committee: Committee, path: Any) -> None:
 def _finish(axes: Axes, committee: Committee, title: str) -> None:
     axes.set_title(title)
     axes.set_xlabel("epoch")
-    nothing = "the linear path where it was fitted" if committee.paths else "persistence"
+    nothing = "persistence" if committee.owners is None else "the linear path, on rows to come"
     axes.set_ylabel(f"mean squared error; 1 = {nothing}")
     axes.axhline(1, color=SOFT, linewidth=0.9, linestyle=(0, (1, 1.2)), label=nothing)
     axes.axvline(committee.epoch, color=OURS, linewidth=1.2, label=f"epoch {committee.epoch}, the one that is used")
