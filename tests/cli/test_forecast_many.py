@@ -64,7 +64,7 @@ def test_many_series_from_their_rows_to_their_forecasts(capsys, tmp_path, sales)
 
 
 def test_predict_goes_on_with_every_series(capsys, tmp_path, sales):
-    assert run(capsys, "forecast", sales, *SALES, "-o", tmp_path)[0] == 0
+    assert run(capsys, "forecast", sales, *SALES, "--level", "0.6", "-o", tmp_path)[0] == 0
     model = tmp_path / "model.safetensors"
     code, out, _ = run(capsys, "predict", model, sales)
     assert code == 0
@@ -98,6 +98,8 @@ def test_one_series_with_a_column_that_is_known_ahead(capsys, tmp_path, sales):
     assert [row["forecast"] for row in said] == [row["forecast"] for row in ahead[-3:]]
     for level in ("0.5", "0.9"):
         assert run(capsys, "forecast", sales, *options, "--known", "sale", "--level", level, "-o", tmp_path / level)[0] == 0
+        said = list(csv.DictReader(run(capsys, "predict", tmp_path / level / "model.safetensors", sales)[1].splitlines()))
+        assert [row["lower"] for row in said] == [row["lower"] for row in read(tmp_path / level / "forecast.csv")[-3:]]
     ahead = [read(tmp_path / level / "forecast.csv") for level in ("0.9", "0.5")]
     wide, narrow = ([float(row["upper"]) - float(row["lower"]) for row in rows] for rows in ahead)
     assert all(a > b for a, b in zip(wide, narrow, strict=True))
