@@ -8,7 +8,7 @@ import sys
 
 import tables
 
-TASKS = ("japanese_vowels", "king_james", "hochreiter_1997")
+TASKS = ("japanese_vowels", "king_james", "hochreiter_1997", "forecasts")
 
 
 def main(names: list[str]) -> int:

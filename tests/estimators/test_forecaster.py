@@ -153,6 +153,7 @@ def test_columns_of_frames_keep_their_names():
     told = plain.predict(future=x[110:113, 1:])
     np.testing.assert_array_equal(made.predict(future=coming), told)
     np.testing.assert_array_equal(made.predict(future=pl.DataFrame({"price": x[110:113, 1]})), told)
+    np.testing.assert_array_equal(plain.predict(future=x[110:113, 1:].tolist()), told)
     np.testing.assert_array_equal(made.predict(pd.Series(y[:110]), frame, future=coming), told)
     assert not hasattr(plain, "feature_names_in_")
     assert not hasattr(made.fit(y), "feature_names_in_")
@@ -428,6 +429,7 @@ def test_parameters_that_can_not_be(options, said):
         (DataError, "got 4 values of series '1'", {"y": [months(), months(4)]}),
         (DataError, "never changes", {"y": np.ones(50)}),
         (DataError, "got 0 values", {"y": np.full(50, np.nan)}),
+        (DataError, "column 'y': got numbers of up to 1e+200", {"y": np.r_[months(), 1e200]}),
         (DataError, "y: got no rows", {"y": []}),
         (DataError, "y['a']: got no rows", {"y": {"a": [], "b": months()}}),
         (DataError, "y: got dates, wanted numbers", {"y": pd.date_range("2024-01-01", periods=96)}),
@@ -468,6 +470,8 @@ def test_forecasts_that_can_not_be_made(fitted):
         made.predict(future=x[:2, 1])
     with refused(ShapeError, "future: got shape (1, 3, 1), wanted (T, K)"):
         made.predict(future=[[[1], [1], [1]]])
+    with refused(DataError, "future: wanted a table for each series", "the odd ones: 2"):
+        small().fit([y, y], [x, x], known=[1]).predict(future=[x[:3, 1]] * 3)
     with refused(DataError, "future: got NaN"):
         made.predict(future=[np.nan, 1, 1])
     with refused(DataError, "X: got 0 columns, wanted the 2 of fit"):

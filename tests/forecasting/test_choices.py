@@ -72,6 +72,8 @@ def test_a_series_begins_with_its_first_value():
 
 
 def test_too_few_values_are_refused():
-    choices.check({"y": np.ones((10, 1))}, 8)
+    choices.check({"y": np.ones((10, 1))}, ["y"], 8)
     with refused(DataError, "got 10 values, wanted at least 11"):
-        choices.check({"y": np.ones((10, 1))}, 9)
+        choices.check({"y": np.ones((10, 1))}, ["y"], 9)
+    with refused(DataError, "column 'y'", "take another unit"):
+        choices.check({"y": np.full((10, 1), 1e200)}, ["y"], 1)

@@ -139,7 +139,7 @@ def _file_job(args: argparse.Namespace) -> Job:
     series, coming = split_known(read_series(args.file, columns.target, columns.date, columns.inputs), known, horizon)
     train, periods, variance = job.split(series, TEST_FRACTION if args.test_fraction is None else args.test_fraction)
     target = choices.begun(series.values[:train])
-    choices.check({series.name: target}, horizon)
+    choices.check({series.name: target}, (series.name, *series.input_names), horizon)
     settings = _settings(args, [target[:, 0]])
     return Job(
         series, settings, train, periods, variance, season=settings.season, repeat=args.repeat,
@@ -157,7 +157,7 @@ def _many_job(args: argparse.Namespace) -> Many:
     series = {name: history for name, (history, _) in both.items()}
     test = test_rows(series, TEST_FRACTION if args.test_fraction is None else args.test_fraction, horizon)
     train = {name: each.values[: len(each.values) - test] for name, each in series.items()}
-    choices.check(train, horizon)
+    choices.check(train, (columns.target, *columns.inputs), horizon)
     settings = _settings(args, [values[:, 0] for values in train.values()])
     level = LEVEL if args.level is None else args.level
     return Many(series, {name: coming for name, (_, coming) in both.items()}, settings, test, level, known, args.series)

@@ -210,8 +210,9 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]
 
     def _fit(self, panel: Panel, ahead: tuple[int, ...]) -> None:
         series = {name: choices.begun(values) for name, values in panel.series.items()}
-        chosen = self._settings(series)
         names = (panels.target_among(panel.columns), *panel.columns)
+        choices.check(series, names, self.horizon)
+        chosen = self._settings(series)
         known = tuple(panel.columns[place] for place in ahead)
         with _interruptible(bool(self.verbose)) as watch:
             made, learned = forecaster.fit_many(series, names, known, chosen, watch)
@@ -222,7 +223,6 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]
 
     def _settings(self, series: dict[str, Array]) -> Settings:
         """The engine's settings for series; "auto" is decided here."""
-        choices.check(series, self.horizon)
         asked: list[Any] = [None if got == "auto" else got for got in (self.season, self.scale, self.window)]
         return Settings(
             cell=self.cell, hidden=self.hidden_size, layers=self.num_layers, horizon=self.horizon, ensemble=self.ensemble,

@@ -7,7 +7,7 @@ import numpy as np
 
 from gatewright.arrays import Array
 from gatewright.errors import DataError, OptionError
-from gatewright.forecasting import baselines
+from gatewright.forecasting import baselines, scaling
 
 FEWEST = 8  # rows of a stretch whose level and unrest are compared
 LEAST = 10  # values of a series that is learned from
@@ -128,14 +128,16 @@ def window_of(rows: int, season: int) -> int:
 
 def begun(values: Array) -> Array:
     """`values` (T, C) from the first row on in which the target is known; all of them if it never is."""
-    known = ~np.isnan(values[:, 0])
-    return values[int(known.argmax()) :]
+    known = np.flatnonzero(~np.isnan(values[:, 0]))
+    return values[known[0] :] if len(known) else values
 
 
-def check(series: dict[str, Array], horizon: int) -> None:
-    """Raises DataError where a series (T_i, C) is too short, or can't be told of."""
+def check(series: dict[str, Array], names: Sequence[str], horizon: int) -> None:
+    """Raises DataError where a series (T_i, C) is too short, or numbers of its columns are too large or small to be squared."""
     for name, values in series.items():
         of = f" of series {name!r}" if len(series) > 1 else ""
         count, least = int((~np.isnan(values[:, 0])).sum()), max(LEAST, horizon + 2)
         if count < least:
             raise DataError(f"y: got {count} values{of}, wanted at least {least} to learn from with a horizon of {horizon}")
+        for column, title in zip(values.T, names, strict=True):
+            scaling.check_size(column, title)

@@ -110,7 +110,7 @@ def _fit(job: Job, settings: Settings, watch: Watch) -> tuple[SeriesForecaster, 
     if not settings.linear:
         return forecaster.fit(values, names, settings, watch)
     values = choices.begun(values)
-    choices.check({job.series.name: values}, settings.horizon)
+    choices.check({job.series.name: values}, names, settings.horizon)
     return forecaster.fit_many({job.series.name: values}, names, job.known, settings, watch)
 
 

@@ -14,8 +14,8 @@ import numpy as np
 from gatewright.arrays import Array
 
 FEWEST = 4  # equations to a lag, at least
-NUMBERS = 1 << 22  # that are made at once to forecast from many rows
 DECAYS = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9)  # of exponential smoothing, from one row or season to the one before
+NUMBERS = 1 << 22  # that are made at once to forecast from many rows
 LITTLE = 1e-12  # of the variance: what an equation leaves unexplained is no smaller, for the logarithm's sake
 
 

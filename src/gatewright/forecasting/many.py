@@ -57,13 +57,14 @@ def run(job: Many, watch: Watch = lambda *_: False) -> Told:
     """Does it; see `forecaster.fit` for `watch` and the errors."""
     learned: list[tuple[SeriesForecaster, Committee, float]] = []
     columns, horizon = next(iter(job.series.values())), job.settings.horizon
+    names = (columns.name, *columns.input_names)
     for series in job.series.values():  # what the dates to come can't be, is refused before anything is trained
         series.labels_after(horizon)
 
     def learn(values: dict[str, Array]) -> SeriesForecaster:
         begin = time.perf_counter()
-        choices.check(values, horizon)
-        made, committee = forecaster.fit_many(values, (columns.name, *columns.input_names), job.known, job.settings, watch)
+        choices.check(values, names, horizon)
+        made, committee = forecaster.fit_many(values, names, job.known, job.settings, watch)
         learned.append((made, committee, time.perf_counter() - begin))
         return made
 

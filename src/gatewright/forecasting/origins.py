@@ -75,15 +75,17 @@ class Backtest:
     @property
     def coverage_by_horizon(self) -> Array:
         """(H,): the share of the values that lie in their intervals."""
-        inside = (self.lower <= self.actual) & (self.actual <= self.upper)
-        known = ~np.isnan(self.actual)
-        return _mean(np.where(known, inside, np.nan), 0)
+        return _mean(self._inside(), 0)
 
     @property
     def coverage(self) -> float:
         """The share of all values that lie in their intervals."""
-        known = ~np.isnan(self.actual)
-        return float(((self.lower <= self.actual) & (self.actual <= self.upper))[known].mean())
+        return float(_mean(self._inside(), None))
+
+    def _inside(self) -> Array:
+        """(N, H): 1 where a value lies in its interval, 0 where not, NaN where it is missing."""
+        inside = (self.lower <= self.actual) & (self.actual <= self.upper)
+        return np.where(np.isnan(self.actual), np.nan, inside)
 
     def _overall(self, measure: str) -> dict[str, float]:
         return {name: float(self._measures(ahead, None)[measure]) for name, ahead in self.forecasts.items()}
@@ -173,10 +175,9 @@ def _fold(made: SeriesForecaster, values: Array, at: Array, how: _How) -> dict[s
 
 
 def _mean(values: Array, axis: int | None) -> Array:
-    """The mean of what is not NaN; NaN where there is nothing."""
-    known = ~np.isnan(values)
-    count = np.asarray(known.sum(axis=axis))
-    mean: Array = np.where(count > 0, np.where(known, values, 0).sum(axis=axis) / np.maximum(count, 1), np.nan)
+    """The mean along an axis, or of all, without NaN; NaN where there is nothing else."""
+    count = (~np.isnan(values)).sum(axis=axis)
+    mean: Array = np.where(count > 0, np.nansum(values, axis=axis) / np.maximum(count, 1), np.nan)
     return mean
 
 
