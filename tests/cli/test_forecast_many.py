@@ -157,6 +157,17 @@ def test_the_sunspots_have_no_columns(capsys, tmp_path, option):
     assert f"--{option} is for the columns of a file" in err
 
 
+def test_what_is_done_about_dates_is_said(capsys, tmp_path, sales):
+    lines = sales.read_text(encoding="utf-8").splitlines()
+    sales.write_text("\n".join(line for line in lines if "2024-01-09,north" not in line) + "\n", encoding="utf-8")
+    out = run(capsys, "forecast", sales, *SALES, "-o", tmp_path / "a")[1]
+    assert out.startswith("3 series, 154 rows, 1 of them put in where dates are left out; learning")
+    days = [f"2024-01-{day:02d},{day % 4}" for day in range(1, 32) if day % 3]
+    sales.write_text("\n".join(["day,units", *days, ""]), encoding="utf-8")
+    out = run(capsys, "forecast", sales, "--target", "units", "--date", "day", *FAST, "-o", tmp_path / "b")[1]
+    assert out.startswith("units: 21 rows, at uneven dates, taken one after the other, 2024-01-01 – 2024-01-31; learning")
+
+
 def test_a_name_that_no_font_has_is_told_of_in_a_line(capsys, tmp_path, sales):
     sales.write_text(sales.read_text(encoding="utf-8").replace("north", "貓"), encoding="utf-8")
     code, out, _ = run(capsys, "forecast", sales, *SALES, "-o", tmp_path / "out")
