@@ -37,7 +37,7 @@ def changed(text, rng):
         elif kind == 2 and isinstance(here, dict):
             here[rng.choice((key + "x", "window", "kind", "9"))] = here.pop(key)
         elif kind == 3 and isinstance(here[key], int | float) and not isinstance(here[key], bool):
-            here[key] *= rng.choice((-1, 2, 0.5, 10**9, 10**40))
+            here[key] *= rng.choice((-1, 2, 0.5, 10**9, 10**40) if abs(here[key]) < 1e200 else (-1, 2))
         elif kind == 4 and isinstance(here, list):
             here.append(copy.deepcopy(here[key]))
         else:

@@ -64,7 +64,7 @@ def test_many_series_from_their_rows_to_their_forecasts(capsys, tmp_path, sales)
 
 
 def test_predict_goes_on_with_every_series(capsys, tmp_path, sales):
-    assert run(capsys, "forecast", sales, *SALES, "-o", tmp_path)[0] == 0
+    assert run(capsys, "forecast", sales, *SALES, "--level", "0.6", "-o", tmp_path)[0] == 0
     model = tmp_path / "model.safetensors"
     code, out, _ = run(capsys, "predict", model, sales)
     assert code == 0
@@ -98,6 +98,8 @@ def test_one_series_with_a_column_that_is_known_ahead(capsys, tmp_path, sales):
     assert [row["forecast"] for row in said] == [row["forecast"] for row in ahead[-3:]]
     for level in ("0.5", "0.9"):
         assert run(capsys, "forecast", sales, *options, "--known", "sale", "--level", level, "-o", tmp_path / level)[0] == 0
+        said = list(csv.DictReader(run(capsys, "predict", tmp_path / level / "model.safetensors", sales)[1].splitlines()))
+        assert [row["lower"] for row in said] == [row["lower"] for row in read(tmp_path / level / "forecast.csv")[-3:]]
     ahead = [read(tmp_path / level / "forecast.csv") for level in ("0.9", "0.5")]
     wide, narrow = ([float(row["upper"]) - float(row["lower"]) for row in rows] for rows in ahead)
     assert all(a > b for a, b in zip(wide, narrow, strict=True))
@@ -153,6 +155,17 @@ def test_the_sunspots_have_no_columns(capsys, tmp_path, option):
     code, _, err = run(capsys, "forecast", f"--{option}", "0.5", "-o", tmp_path / "out")
     assert code == 2
     assert f"--{option} is for the columns of a file" in err
+
+
+def test_what_is_done_about_dates_is_said(capsys, tmp_path, sales):
+    lines = sales.read_text(encoding="utf-8").splitlines()
+    sales.write_text("\n".join(line for line in lines if "2024-01-09,north" not in line) + "\n", encoding="utf-8")
+    out = run(capsys, "forecast", sales, *SALES, "-o", tmp_path / "a")[1]
+    assert out.startswith("3 series, 154 rows, 1 of them put in where dates are left out; learning")
+    days = [f"2024-01-{day:02d},{day % 4}" for day in range(1, 32) if day % 3]
+    sales.write_text("\n".join(["day,units", *days, ""]), encoding="utf-8")
+    out = run(capsys, "forecast", sales, "--target", "units", "--date", "day", *FAST, "-o", tmp_path / "b")[1]
+    assert out.startswith("units: 21 rows, at uneven dates, taken one after the other, 2024-01-01 – 2024-01-31; learning")
 
 
 def test_a_name_that_no_font_has_is_told_of_in_a_line(capsys, tmp_path, sales):

@@ -239,6 +239,7 @@ def rewrite(path, change):
         lambda d, t: d.update(columns="y"),
         lambda d, t: d.update(date=7),
         lambda d, t: d.update(group=7),
+        lambda d, t: d.update(level=90),
         lambda d, t: t.update({"member0.0.U": np.zeros((2, 2), np.float32)}),
     ],
 )

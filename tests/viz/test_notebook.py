@@ -138,6 +138,7 @@ def test_the_fans_levels_go_from_wide_to_narrow():
         (([[1.0]], ([1], [1], [1])), "y: got shape (1, 1), wanted (T,)"),
         (([], ([1], [1], [1])), "y: got shape (0,), wanted (T,)"),
         (([1.0], ([1], [1])), "got 2 arrays, wanted three"),
+        (([1.0], 7), "got a int, wanted three"),
         (([1.0], ([1, 2], [1], [1])), "lower: got shape (1,), wanted (2,)"),
         (([1.0], {0.5: ([1, 2], [1, 2], [1, 2]), 0.9: ([1], [1], [1])}), "steps, wanted"),
     ],
@@ -145,6 +146,12 @@ def test_the_fans_levels_go_from_wide_to_narrow():
 def test_what_is_no_fan_is_refused(given, words):
     with refused(ShapeError, words):
         gw.viz.forecast_fan(*given)
+
+
+@pytest.mark.parametrize("level", [90, "0.9", 0, True])
+def test_a_fans_levels_are_shares(level):
+    with refused(OptionError, f"got the level {level!r}, wanted a number between 0 and 1"):
+        gw.viz.forecast_fan([1.0], {level: ([1], [1], [1])})
 
 
 def test_a_fan_needs_forecasts_and_times_for_all():

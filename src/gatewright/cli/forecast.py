@@ -15,7 +15,7 @@ from gatewright.checks import fraction, whole_number
 from gatewright.cli import many as files_of_many
 from gatewright.cli import output
 from gatewright.cli.progress import Watch
-from gatewright.data.series import Columns, begun, read_many, read_series, split_known
+from gatewright.data.series import Columns, Series, begun, read_many, read_series, split_known
 from gatewright.errors import OptionError
 from gatewright.forecasting import choices, classic, job, many
 from gatewright.forecasting.committee import Committee
@@ -193,7 +193,7 @@ def _do(todo: Job, folder: Path) -> int:
     labels, ensemble = todo.series.labels(), todo.settings.ensemble
     learned = f"learning from the first {todo.train}, up to {labels[todo.train - 1]}"
     found = f"; {_found(todo.settings)}" if todo.settings.linear else ""
-    print(f"{todo.series.name}: {len(labels)} rows, {labels[0]} – {labels[-1]}; {learned}{found}\n", flush=True)
+    print(f"{todo.series.name}: {_rows([todo.series])}, {labels[0]} – {labels[-1]}; {learned}{found}\n", flush=True)
     with Watch(1 + todo.repeat, ensemble, todo.settings.epochs or MOST_EPOCHS) as watch:
         outcome = job.run(todo, watch)
         paths, notes = output.write_told(folder, output.writers(outcome))
@@ -223,9 +223,8 @@ def _do_many(todo: Many, folder: Path) -> int:
     """Does a job of many series, says how it went and writes its files."""
     output.check_folder(folder)
     count, settings = len(todo.series), todo.settings
-    rows = sum(len(each.target) for each in todo.series.values())
     what = f"learning from all but the last {todo.test} rows of each" if todo.test else "learning from all rows"
-    print(f"{count} series, {rows:,} rows; {what}; {_found(settings)}\n", flush=True)
+    print(f"{count} series, {_rows(list(todo.series.values()))}; {what}; {_found(settings)}\n", flush=True)
     with Watch(1, settings.ensemble, settings.epochs or MOST_EPOCHS) as watch:
         told = many.run(todo, watch)
         paths, notes = output.write_told(folder, files_of_many.writers(told))
@@ -233,6 +232,16 @@ def _do_many(todo: Many, folder: Path) -> int:
         print(f"\n{told.backtest}\n\nMASE = mean absolute error / that of the seasonal naive one step ahead in training.\n")
     _say(paths, notes)
     return _end(watch.stopped, told.forecaster, told.committee, folder)
+
+
+def _rows(series: list[Series]) -> str:
+    """How many rows there are, and what was done about their dates."""
+    rows, put_in = sum(len(each.target) for each in series), sum(each.inserted for each in series)
+    uneven = sum(each.uneven for each in series)
+    said = f"{rows:,} rows" + (f", {put_in:,} of them put in where dates are left out" if put_in else "")
+    if not uneven:
+        return said
+    return f"{said}, at uneven dates{f' in {uneven} series' if len(series) > 1 else ''}, taken one after the other"
 
 
 def _found(settings: Settings) -> str:

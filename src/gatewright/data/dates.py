@@ -173,16 +173,25 @@ def places(calendar: Calendar) -> list[int]:
 
     A series with other gaps than a few left-out rows has no clock of its own: then too it is 0, 1, 2, …
     """
-    dates, step = calendar.dates, calendar.step
-    if step.months:
-        counts = [(date.year - dates[0].year) * 12 + date.month - dates[0].month for date in dates]
-        ratios = [count / step.months for count in counts]
-    elif step.weekdays:
-        ratios = [float(_weekday_number(date) - _weekday_number(dates[0])) for date in dates]
-    else:
-        ratios = [(date - dates[0]).total_seconds() / step.seconds for date in dates]
+    dates, ratios = calendar.dates, _steps(calendar)
     single = sum(b - a == 1 for a, b in pairwise(ratios))
     regular = all(ratio.is_integer() for ratio in ratios) and single >= REGULAR * (len(dates) - 1)
     if not regular or ratios[-1] >= 2 * len(dates):
         return list(range(len(dates)))
     return [round(ratio) for ratio in ratios]
+
+
+def even(calendar: Calendar) -> bool:
+    """Whether every row is a step after the one before."""
+    return all(b - a == 1 for a, b in pairwise(_steps(calendar)))
+
+
+def _steps(calendar: Calendar) -> list[float]:
+    """The steps from the first row to each."""
+    dates, step = calendar.dates, calendar.step
+    if step.months:
+        counts = [(date.year - dates[0].year) * 12 + date.month - dates[0].month for date in dates]
+        return [count / step.months for count in counts]
+    if step.weekdays:
+        return [float(_weekday_number(date) - _weekday_number(dates[0])) for date in dates]
+    return [(date - dates[0]).total_seconds() / step.seconds for date in dates]

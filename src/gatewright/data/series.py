@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gatewright.arrays import Array
-from gatewright.data.dates import Calendar, places, read_dates
+from gatewright.data.dates import Calendar, even, places, read_dates
 from gatewright.data.tables import Table, read_table
 from gatewright.errors import DataError, OptionError
 
@@ -31,6 +31,11 @@ class Series:
     def values(self) -> Array:
         """(T, 1 + K): the target, then the inputs."""
         return np.column_stack([self.target, self.inputs])
+
+    @property
+    def uneven(self) -> bool:
+        """Whether it has dates that are not equally far apart, and are taken one after the other."""
+        return self.calendar is not None and not even(self.calendar)
 
     def labels(self) -> list[str]:
         """The date of every row as text, or its number."""

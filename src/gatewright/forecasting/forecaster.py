@@ -8,6 +8,7 @@ import numpy as np
 
 from gatewright import files, importers
 from gatewright.arrays import Array
+from gatewright.checks import is_number
 from gatewright.errors import DataError, FormatError, GatewrightError, ShapeError, shortened
 from gatewright.forecasting import committee, mixture, reading, windows
 from gatewright.forecasting.beside import Beside, distinct
@@ -47,14 +48,15 @@ class SeriesForecaster:
     date: str | None = None  # the column of dates in the file that it was trained on
     beside: Beside | None = None
     group: str | None = None  # the column of that file that says which series a row is of; None: there was one
+    level: float = LEVEL  # what share of the future its intervals are to hold, if nobody says otherwise
 
-    def forecasts(self, values: Array, rows: Array | None = None, series: int = 0, level: float = LEVEL) -> Forecasts:
+    def forecasts(self, values: Array, rows: Array | None = None, series: int = 0, level: float | None = None) -> Forecasts:
         """The forecasts made at the given rows (N,) of `values` (T, C), in the columns' units, NaN where missing.
 
         rows: all of them if None. series: the number of the one that it is. level: what share of the future the intervals are
-        to hold; other than LEVEL only beside a linear path. Of a column whose future is known, rows after the one that a
-        forecast is made at are read; what is not there stays as it was last. Raises ShapeError or DataError for values that
-        don't fit.
+        to hold (None: its own); other than LEVEL only beside a linear path. Of a column whose future is known, rows after the
+        one that a forecast is made at are read; what is not there stays as it was last. Raises ShapeError or DataError for
+        values that don't fit.
         """
         columns = len(self.names)
         if values.ndim != 2 or values.shape[1] != columns:
@@ -63,7 +65,7 @@ class SeriesForecaster:
         z = scaled(values, self.names, scalers)
         rows = np.arange(len(z)) if rows is None else np.asarray(rows)
         mean = np.mean([self._member(number, z, rows) for number in range(len(self.members))], axis=0)
-        spread = self._spread_of(series, level)
+        spread = self._spread_of(series, self.level if level is None else level)
         return Forecasts(*(scalers[0].inverse(mean + shift) for shift in (0.0, spread[0], spread[1])))
 
     def _spread_of(self, series: int, level: float) -> Array:
@@ -100,7 +102,7 @@ class SeriesForecaster:
         tensors = {f"member{k}.{name}": a for k, m in enumerate(self.members) for name, a in m.parameters.items()}
         described = {
             "kind": KIND, "settings": dataclasses.asdict(self.settings), "columns": list(self.names), "date": self.date,
-            "group": self.group,
+            "group": self.group, "level": self.level,
             "scalers": [dataclasses.asdict(scaler) for scaler in self.scalers], "units": self.units.tolist(),
             "trending": self.trending.tolist(), "gaps": self.gaps.tolist(), "spread": self.spread.tolist(),
             "members": len(self.members),
@@ -259,7 +261,10 @@ def _read(tensors: dict[str, Array], described: dict[str, Any], path: Any) -> Se
     group = described.get("group")  # earlier files don't have it
     if not isinstance(made.date, str | None) or not isinstance(group, str | None) or (group is not None and beside is None):
         raise FormatError(f"{path}: the columns of its dates and series make no sense")
-    return dataclasses.replace(made, beside=beside, group=group)
+    level = described.get("level", LEVEL)
+    if not is_number(level) or not 0 < level < 1:
+        raise FormatError(f"{path}: got {shortened(repr(level))} as the level of its intervals")
+    return dataclasses.replace(made, beside=beside, group=group, level=level)
 
 
 def _made_by(settings: Settings, member: Model, seen: int, outputs: int) -> bool:

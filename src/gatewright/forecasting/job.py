@@ -86,7 +86,7 @@ def run(job: Job, watch: Watch = lambda *_: False) -> Outcome:
     begin = time.perf_counter()
     fitted, learned = _fit(job, settings, watch)
     seconds = time.perf_counter() - begin
-    fitted = dataclasses.replace(fitted, date=series.date)
+    fitted = dataclasses.replace(fitted, date=series.date, level=job.level)
     said = _said(job, fitted)
     methods = [Method(settings.name, said.mean)]
     methods += [Method(each.name, each.forecasts(series.target, settings.horizon)) for each in _baselines(job, season)]

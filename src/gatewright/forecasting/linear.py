@@ -7,7 +7,7 @@ several steps by going on from its own.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -195,9 +195,9 @@ def _shortest(x: Array, y: Array) -> Array:
     sizes = sizes[sizes < max(count // 2, 2)]
     if not count:
         return np.zeros((1, width))
-    q = np.linalg.qr(x[:, : sizes[-1]])[0]
+    r: Any = np.linalg.qr(np.column_stack([x[:, : sizes[-1]], y[:, 0]]), mode="r")  # its last column is y in the basis of x
     power = float(y[:, 0] @ y[:, 0])
-    left = power - np.cumsum(np.square(q.T @ y[:, 0]))[sizes - 1]
+    left = power - np.cumsum(np.square(r[: sizes[-1], -1]))[sizes - 1]
     aic = count * np.log(np.maximum(left, LITTLE * power + 1e-300)) + 2 * sizes * count / np.maximum(count - sizes - 1, 1)
     size = int(sizes[np.argmin(aic)])
     solution: Array = np.linalg.lstsq(x[:, :size], y, rcond=None)[0]

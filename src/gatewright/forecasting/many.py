@@ -74,7 +74,7 @@ def run(job: Many, watch: Watch = lambda *_: False) -> Told:
     if judged is None:
         learn(whole)
     made, committee, seconds = learned[0]
-    made = replace(made, date=columns.date, group=job.group)
+    made = replace(made, date=columns.date, group=job.group, level=job.level)
     futures = {}
     for number, (name, values) in enumerate(whole.items()):
         said = made.forecasts(np.concatenate([values, job.coming[name]]), np.array([len(values) - 1]), number, job.level)

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from gatewright.arrays import Array, numbers
-from gatewright.errors import DataError, ShapeError, one_of
+from gatewright.checks import is_number
+from gatewright.errors import DataError, OptionError, ShapeError, one_of
 from gatewright.viz import explore
 from gatewright.viz.explore import Asked
 from gatewright.viz.gates import Inside
@@ -114,9 +115,12 @@ def forecast_fan(y: Any, forecasts: Any, *, actual: Any = None, at: Any = None) 
     gives them, or a dict of such from level to level, {0.5: …, 0.9: …}. actual: (H,) what came (None: nobody knows yet). at:
     (T + H,) the times of the rows and then of the steps ahead, numbers or dates (None: rows count from 1).
 
-    Raises ShapeError for arrays that don't fit together.
+    Raises ShapeError for arrays that don't fit together, OptionError for levels that are no shares.
     """
     known = _line(y, "y")
+    for level in forecasts if isinstance(forecasts, Mapping) else ():
+        if not is_number(level) or not 0 < level < 1:
+            raise OptionError(f"forecast_fan: forecasts: got the level {level!r}, wanted a number between 0 and 1")
     levels = dict(sorted(forecasts.items(), reverse=True)) if isinstance(forecasts, Mapping) else {None: forecasts}
     bands = {level: _band(each) for level, each in levels.items()}
     if not bands:
@@ -156,8 +160,9 @@ def _line(given: Any, name: str, length: int | None = None) -> Array:
 
 def _band(given: Any) -> tuple[Array, Array, Array]:
     """(mean, lower, upper), each (H,)."""
-    if len(given) != 3:
-        raise ShapeError(f"forecast_fan: forecasts: got {len(given)} arrays, wanted three: mean, lower and upper")
+    got = f"{len(given)} arrays" if hasattr(given, "__len__") else f"a {type(given).__name__}"
+    if got != "3 arrays":
+        raise ShapeError(f"forecast_fan: forecasts: got {got}, wanted three: mean, lower and upper")
     mean = _line(given[0], "mean")
     return mean, _line(given[1], "lower", len(mean)), _line(given[2], "upper", len(mean))
 
