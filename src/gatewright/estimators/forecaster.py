@@ -37,8 +37,8 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]
 
     What it sees. season: its period in rows, 1 for none; "auto": found in the training rows. scale: what is done to y first,
     "standard" (nothing but mean and deviation), "sqrt", "log" or "none"; "auto": log where all is above zero and within a
-    factor of ten, else log or sqrt if the unrest grows with the level. window: the rows that a network sees; "auto": two
-    seasons, within bounds.
+    factor of ten or the unrest grows with the level, else sqrt, and standard where there are negative values. window: the rows
+    that a network sees; "auto": two seasons, within bounds.
 
     The networks. cell: "gru", "lstm" or "rnn". hidden_size: units a layer. num_layers: layers on top of each other. ensemble:
     networks, each of which leaves out another block of the rows. epochs: times that a network sees all rows; "auto": as many,

@@ -13,8 +13,7 @@ FEWEST = 8  # rows of a stretch whose level and unrest are compared
 LEAST = 10  # values of a series that is learned from
 STRETCHES = 5  # at least, or nothing is said about the scale
 TENFOLD = 10.0  # between the least and the largest value: less is taken as a logarithm without asking further
-RANGE = 1.5  # levels that differ by less than this factor don't tell one scale from another
-LINEAR, LOGARITHM = 0.2, 0.4  # exponents of the level, as far as noise lets them be seen: standard below, log above
+GROWS = 0.4  # exponent of the level, as far as noise lets it be seen, from which the unrest grows with it
 WINDOWS = (12, 40)  # the shortest and the longest window
 THIRD = 3  # of the rows: the longest window and the longest season of increments
 WANDERING = 2.0  # times as much change over a period as over a row is no season
@@ -85,30 +84,24 @@ def scale_of(series: Sequence[Array], season: int) -> str:
     """ "standard", "sqrt" or "log", of series (T_i,).
 
     What is above zero and stays within a factor of ten changes by shares more than by amounts, and where it does not, a
-    logarithm is nearly straight: "log". Elsewhere it is asked whether the unrest stays, or grows with the level or with its
-    square root. Unrest is the standard deviation of seasonal differences (of increments, without a season) in stretches of a
-    season or more; the slope of its logarithm over the level's decides, over all series together (after Guerrero 1993).
+    logarithm is nearly straight: "log". Other values from 0 up are "log" if their unrest grows with the level, as far as can be
+    seen, else "sqrt", as counts are. Unrest is the standard deviation of seasonal differences (of increments, without a season)
+    in stretches of a season or more; the slope of its logarithm over the level's decides, over all series together (after
+    Guerrero 1993).
     """
     least = min((float(np.nanmin(y)) for y in series if not np.isnan(y).all()), default=-1.0)
     if least < 0:
         return "standard"
     if least > 0 and all(np.nanmax(y) < TENFOLD * np.nanmin(y) for y in series if not np.isnan(y).all()):
         return "log"
-    levels, unrests = [], []
-    for y in series:
+    levels, unrests = [np.zeros(0)], [np.zeros(0)]
+    for y in series if least > 0 else ():
         level, unrest = _stretches(y, season)
         if len(level) > 1:
             levels.append(level - level.mean())
             unrests.append(unrest - unrest.mean())
-    if sum(map(len, levels)) < STRETCHES:
-        return "standard"
     x, y = np.concatenate(levels), np.concatenate(unrests)
-    if max(float(np.ptp(level)) for level in levels) < np.log(RANGE):
-        return "standard"
-    slope = float(x @ y) / float(x @ x)
-    if slope > LOGARITHM and least > 0:
-        return "log"
-    return "sqrt" if slope > LINEAR else "standard"
+    return "log" if len(x) >= STRETCHES and float(x @ y) > GROWS * float(x @ x) else "sqrt"
 
 
 def _stretches(y: Array, season: int) -> tuple[Array, Array]:
