@@ -486,6 +486,8 @@ def test_forecasts_that_can_not_be_made(fitted):
         fitted.predict_interval(level=0)
     with refused(DataError, "has no numbers"):
         fitted.predict(np.full(20, np.nan))
+    with refused(DataError, "y: got the series 'ccc", "…"):
+        fitted.predict({"c" * 3000: months()})
     frame = pd.DataFrame(x, columns=["a", "b"])
     with refused(DataError, "got the columns b, a; wanted those of fit: a, b"):
         small().fit(y, frame).predict(y, frame[["b", "a"]])

@@ -280,7 +280,7 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]
         if name == panels.ALONE and len(self.series_) == 1:
             return 0
         known = ", ".join(self.series_[:5]) + (" …" if len(self.series_) > 5 else "")
-        raise DataError(f"y: got the series {name!r}, which fit has not seen; it knows {known}")
+        raise DataError(shortened(f"y: got the series {name!r}, which fit has not seen; it knows {known}"))
 
 
 def _check_level(level: Any) -> None:
