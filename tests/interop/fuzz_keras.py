@@ -23,6 +23,7 @@ import h5py
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import keras_goldens
+from mutants import places
 
 import gatewright as gw
 from gatewright.errors import FormatError
@@ -41,18 +42,6 @@ def flipped(content, rng):
     for _ in range(rng.choice((1, 1, 1, 3, 20, 100))):
         changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
     return bytes(changed)
-
-
-def places(value):
-    """Every (container, key) in a JSON value."""
-    found, waiting = [], [value]
-    while waiting:
-        here = waiting.pop()
-        for key in here if isinstance(here, dict) else range(len(here)):
-            found.append((here, key))
-            if isinstance(here[key], dict | list):
-                waiting.append(here[key])
-    return found
 
 
 def edited(text, rng):
