@@ -120,7 +120,8 @@ def read_dates(texts: Sequence[str], where: Callable[[int], str]) -> Calendar:
     if not rising:
         dates = readings[0][2]
         bad = next(i for i, (a, b) in enumerate(pairwise(dates), 1) if a >= b)
-        raise DataError(f"{where(bad)}: {texts[bad]!r} does not come after {texts[bad - 1]!r} in the row before; sort the rows")
+        cure = "keep one row a date, or say which column tells series apart" if dates[bad] in dates[:bad] else "sort the rows"
+        raise DataError(f"{where(bad)}: {texts[bad]!r} does not come after {texts[bad - 1]!r} in the row before; {cure}")
     _, kind, dates = rising[0]
     if kind == "day" and any(date.time() != dates[0].time() for date in dates):
         kind = "second"
