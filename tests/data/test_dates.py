@@ -56,7 +56,7 @@ def test_the_order_of_day_and_month_is_told_by_all_rows():
         (("2020-02-30",), "line 2: '2020-02-30' is not a date"),
         (
             ("2020-01-02", "2020-01-01"),
-            "does not come after '2020-01-02' in the row before; sort the rows",
+            "line 3: '2020-01-01' does not come after '2020-01-02' in the row before; sort the rows",
         ),
         (("2020-01-02", "2020-01-02"), "keep one row a date, or say which column tells series apart"),
         (("01/02/2020", "01/03/2020"), "may begin with the day or the month"),

@@ -505,3 +505,15 @@ def test_other_files_are_refused(tmp_path, fitted):
     (tmp_path / "model").write_bytes(content[: len(content) // 2])
     with refused(FormatError, "model"):
         gw.Forecaster.load(tmp_path / "model")
+
+
+def test_a_constant_series_among_many_stays_as_it_is_and_does_the_others_no_harm():
+    y = {"a": months(), "dead": np.full(96, 7.0), "none": np.zeros(96), "b": 3 * months(seed=1)}
+    made = small(season="auto").fit(y)
+    told = made.predict_interval()
+    np.testing.assert_allclose(told.mean[[1, 2]], [[7.0] * 3, [0.0] * 3], atol=0.2)
+    alone = small(season="auto", scale=made.scale_).fit({name: y[name] for name in "ab"})
+    assert made.season_ == alone.season_ == 12
+    np.testing.assert_allclose(told.mean[[0, 3]], alone.predict(), rtol=0.1)
+    with refused(DataError, "never changes"):
+        small().fit({"dead": np.full(96, 7.0), "none": np.zeros(96)})

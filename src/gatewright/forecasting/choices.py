@@ -36,12 +36,17 @@ def chosen(series: Sequence[Array], season: int | None, scale: str | None, windo
     Raises OptionError for a season, or a window, longer than all of them.
     """
     longest = max(map(len, series))
-    season = season_of(series) if season is None else season
+    season = season_of([y for y in series if _moves(y)] or series) if season is None else season
     for name, rows in (("season", season), ("window", 0 if window is None else window)):
         if rows >= longest:
             raise OptionError(f"{name}: got {rows}, wanted fewer rows than the {longest} to learn from")
     scale = scale_of(series, season) if scale is None else scale
     return Chosen(season, scale, window_of(longest, season) if window is None else window)
+
+
+def _moves(y: Array) -> bool:
+    """Whether a series (T,) ever changes: one that doesn't has no say in what the others' season is."""
+    return not np.isnan(y).all() and float(np.nanmin(y)) < float(np.nanmax(y))
 
 
 def season_of(series: Sequence[Array]) -> int:

@@ -150,11 +150,10 @@ def prepare_many(
     every = np.concatenate(list(series.values()))
     shared = tuple(Scaler.fit("standard", every[:, k], names[k]) for k in range(1, len(names)))
     scalers: tuple[Scaler, ...] = ()
-    for name, values in series.items():
-        target = values[:, 0]
-        if np.isnan(target).all() or np.nanmin(target) == np.nanmax(target):
-            which = f"series {name!r}" if len(series) > 1 else f"column {names[0]!r}"
-            raise DataError(f"{which} never changes in the rows to train on: there is nothing to learn")
+    targets = {name: values[:, 0] for name, values in series.items()}
+    if all(np.isnan(target).all() or np.nanmin(target) == np.nanmax(target) for target in targets.values()):
+        raise DataError(f"column {names[0]!r} never changes in the rows to train on: there is nothing to learn")
+    for name, target in targets.items():
         scalers += (Scaler.fit(settings.scale, target, f"{names[0]} of {name}" if len(series) > 1 else names[0]), *shared)
     width = len(names)
     z = tuple(scaled(v, names, scalers[k * width : (k + 1) * width]) for k, v in enumerate(series.values()))
