@@ -7,7 +7,7 @@
 # make golden        records the frameworks' outputs again and compares (large: installs PyTorch and Keras)
 # make bench         measures against the frameworks and writes the README's table (large: installs them; half an hour)
 # make tasks         learns real tasks and the experiments of 1997 and writes benchmarks/tasks/README.md (large: installs PyTorch;
-#                    half an hour); on Debian: apt-get install bible-kjv
+#                    a quarter of an hour); on Debian: apt-get install bible-kjv
 # make clean         removes the environment, the guide that was built and the caches
 #
 # PYTHON is the Python to begin with (3.11 or newer), VENV the folder of the virtual environment.

@@ -17,7 +17,7 @@ RESULTS, PAGE = HERE / "results", HERE / "README.md"
 PACKAGES = ("gatewright", "numpy", "llvmlite", "torch", "scikit-learn", "statsmodels")
 HEAD = """# Tasks on real data, and the experiments of 1997
 
-Written by `make tasks`, which measures everything anew on one core, in half an hour; a single one is
+Written by `make tasks`, which measures everything anew on one core, in a quarter of an hour; a single one is
 `python benchmarks/tasks/NAME.py`. Settings come from the `select_*.py` beside the scripts, which never read a test part. Where
 others do better, their row says so.
 """
