@@ -1,6 +1,6 @@
 """Runs every task, each in a process of its own, and writes README.md: what `make tasks` does.
 
-usage: python benchmarks/tasks/run.py [NAME...]        all of them take a quarter of an hour, and want a machine that does nothing else
+usage: python benchmarks/tasks/run.py [NAME...]        all of them take a quarter of an hour; nothing else should run then
 """
 
 import subprocess
