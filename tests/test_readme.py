@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import re
 import types
 from pathlib import Path
@@ -96,3 +97,31 @@ def test_the_files_that_the_readme_points_at_are_there() -> None:
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if not link.startswith("http")]
     assert links
     assert [link for link in links if not (folder / link).exists()] == []
+
+
+def test_what_the_readme_says_of_the_tasks_is_what_they_measured() -> None:
+    """The numbers of the paragraph about `make tasks`, from the results that it is made of."""
+    folder = Path(__file__).resolve().parent.parent / "benchmarks" / "tasks" / "results"
+    rows = {path.stem: json.loads(path.read_text(encoding="utf-8"))["rows"] for path in folder.glob("*.json")}
+    said = " ".join(README.partition("`make tasks` measures")[2].partition("## ")[0].split())
+    vowels = {row[0]: float(row[2].split()[0]) for row in rows["japanese_vowels"]}
+    assert f"{vowels['gw.SequenceClassifier()']:.3f} of the utterances" in said
+    assert f"summaries: {vowels['logistic regression on summaries']:.3f}" in said
+    bits, packed = (numbers(rows["king_james"][k][2])[0] for k in (0, 1))
+    assert f"{bits:.2f} bits a character (PPMd: {packed:.2f})" in said
+    (adding,) = [row for row in rows["hochreiter_1997"] if row[0] == "adding-1000"]
+    assert f"{round(int(adding[2].split()[0].replace(',', '')), -2):,} sequences" in said
+    assert f"took the first one {adding[3]}" in said
+    tasks: dict[str, dict[str, float]] = {}
+    for name, method, error, *_ in rows["forecasts"]:
+        tasks.setdefault(name, {})[method] = float(error.split()[0])
+    ahead = {
+        rival: {name for name, each in tasks.items() if each["gw.Forecaster"] < each[rival]}
+        for rival in tasks["airline, 12 months"]
+    }
+    assert len(tasks) == len(ahead["seasonal naive"]) == 6
+    assert len(ahead["autoregression"]) == 4
+    for rival in ("ETS (statsmodels)", "ARIMA (statsmodels)"):
+        assert tasks.keys() - ahead[rival] == {"electricity, 7 days"}
+    held = [float(row[4].rstrip("%")) for row in rows["forecasts"] if row[1] == "gw.Forecaster"]
+    assert sum(not 86 <= share <= 94 for share in held) == 3

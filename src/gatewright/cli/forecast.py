@@ -180,6 +180,8 @@ def _sunspot_job(args: argparse.Namespace) -> Job:
     for option in ("target", "date", "inputs", "known", "series", "level"):
         if getattr(args, option) is not None:
             raise OptionError(f"--{option} is for the columns of a file: say which FILE.csv")
+    if args.scale == AUTO:
+        raise OptionError("--scale auto is for the columns of a file: without one, the scale has been chosen")
     todo = classic.job(classic.settings(**_chosen(args)), args.season, args.repeat)
     if args.test_fraction is None:
         return todo
